@@ -1,0 +1,1 @@
+//! The data plane: rdkafka's home. Canary records go out and come back.

@@ -1,0 +1,1 @@
+//! The configuration: from a file and the environment to values, or to every problem at once.

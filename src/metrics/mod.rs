@@ -1,0 +1,1 @@
+//! The exposition: prometheus' home. Built from one published turn at each scrape.

@@ -1,0 +1,17 @@
+//! The nouns: immutable values that every other module speaks in. No verbs, no I/O, no clock.
+
+pub mod group;
+pub mod ids;
+pub mod offset;
+pub mod reading;
+pub mod snapshot;
+pub mod time;
+pub mod topology;
+
+pub use group::{ConsumerGroup, GroupState, GroupType, Member};
+pub use ids::{BrokerId, ClusterName, GroupId, MemberId, PartitionId, TopicId, TopicName, TopicPartition};
+pub use offset::{CommittedOffset, EpochEnd, LeaderEpoch, Offset, Watermarks};
+pub use reading::{Missing, Reading};
+pub use snapshot::{ClusterSnapshot, EpochSighting, LedPartition, MissingPart, Part, ReadSpan};
+pub use time::{Moment, Timestamp};
+pub use topology::{Broker, Partition, Topic, TopicConfig};

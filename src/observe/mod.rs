@@ -1,0 +1,3 @@
+//! From a snapshot to facts. Pure.
+pub mod view;
+pub use view::*;

@@ -1,0 +1,1 @@
+//! Recurring chores: tokio-cron-scheduler's home.

@@ -1,0 +1,1 @@
+//! History and ledger in SQLite: sqlx's home.

@@ -1,0 +1,1 @@
+//! Pages and JSON: the home of axum and askama. Read-only views of one published turn.

@@ -1,0 +1,1 @@
+//! The poll plane: our own small Kafka client, read-only, and never blind.
