@@ -1,5 +1,6 @@
 //! The canary's judgement. Pure: events come in with their moment, verdicts and questions go out.
 pub mod event;
+pub mod payload;
 pub mod record;
 pub mod summary;
 
