@@ -1,6 +1,8 @@
 //! The data plane: rdkafka's home. Canary records go out and come back.
 
 mod client;
+mod outcome;
+mod raw;
 
 pub use client::{Isolation, problems};
 
