@@ -2,9 +2,11 @@
 
 mod client;
 mod outcome;
+mod producer;
 mod raw;
 
 pub use client::{Isolation, problems};
+pub use producer::{Flushed, SendRefused};
 
 use rdkafka::error::KafkaError;
 
