@@ -1,12 +1,16 @@
 //! The data plane: rdkafka's home. Canary records go out and come back.
 
 mod client;
+mod cursor;
+mod intake;
 mod outcome;
 mod producer;
 mod raw;
+mod reader;
 
 pub use client::{Isolation, problems};
 pub use producer::{Flushed, SendRefused};
+pub use reader::{ReadStart, ReaderCommand, ReaderNotice};
 
 use rdkafka::error::KafkaError;
 
