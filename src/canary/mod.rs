@@ -7,6 +7,7 @@ mod outcome;
 mod producer;
 mod raw;
 mod reader;
+mod reread;
 
 pub use client::{Isolation, problems};
 pub use producer::{Flushed, SendRefused};
