@@ -8,6 +8,7 @@ mod producer;
 mod raw;
 mod reader;
 mod reread;
+pub mod topic;
 
 pub use client::{Isolation, problems};
 pub use producer::{Flushed, SendRefused};
