@@ -8,15 +8,27 @@ mod producer;
 mod raw;
 mod reader;
 mod reread;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 
 pub use client::{Isolation, problems};
 pub use producer::{Flushed, SendRefused};
 pub use reader::{ReadStart, ReaderCommand, ReaderNotice};
 
-use rdkafka::error::KafkaError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::audit::CanaryClass;
+use futures_util::future::join_all;
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc;
+
+use crate::audit::{CanaryClass, CanaryRecord, Event, Lineage, Reread};
+use crate::clock::Clock;
+use crate::model::{Moment, Offset, PartitionId, TopicName};
+use producer::Producer;
+use reader::{Outlets, Reader};
+use reread::Rereader;
 
 /// Why the canary cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -54,5 +66,95 @@ impl From<KafkaError> for CanaryError {
         } else {
             Self::Client(error)
         }
+    }
+}
+
+/// What the canary is started with.
+#[derive(Clone, Debug)]
+pub struct CanaryLinkOptions {
+    /// The connection section of the cluster, in librdkafka's property names.
+    pub kafka: BTreeMap<String, String>,
+    /// The canary topic; it must exist.
+    pub topic: TopicName,
+    /// Whose records are ours.
+    pub lineage: Lineage,
+    /// The classes to send.
+    pub classes: BTreeSet<CanaryClass>,
+    /// The partitions to read, and where each reader begins.
+    pub starts: Vec<ReadStart>,
+}
+
+/// The link to the canary topic: a producer for each class, a reader for each isolation level in use.
+#[derive(Debug)]
+pub struct Canary {
+    producers: BTreeMap<CanaryClass, Producer>,
+    readers: BTreeMap<Isolation, Reader>,
+    rereader: Rereader,
+}
+
+impl Canary {
+    /// Starts to read, and gets ready to send. Connections are made in the background: a cluster that is down is no error.
+    ///
+    /// Both queues must be received from as long as the canary runs, and not by the task that calls [`send`](Self::send):
+    /// their owners wait for room. `events` needs room for two at least.
+    ///
+    /// # Errors
+    /// See [`CanaryError`].
+    pub fn start(
+        options: &CanaryLinkOptions,
+        clock: Clock,
+        events: mpsc::Sender<(Event, Moment)>,
+        notices: mpsc::Sender<ReaderNotice>,
+    ) -> Result<Self, CanaryError> {
+        if events.max_capacity() < 2 {
+            return Err(CanaryError::NoRoom);
+        }
+        let CanaryLinkOptions { kafka, topic, lineage, classes, starts } = options;
+        let mut producers = BTreeMap::new();
+        for class in classes {
+            let producer = Producer::start(kafka, *class, topic.clone(), clock, events.clone())?;
+            producers.insert(*class, producer);
+        }
+        let outlets = Outlets { events, notices };
+        let mut readers = BTreeMap::new();
+        for isolation in classes.iter().copied().map(Isolation::of).collect::<BTreeSet<_>>() {
+            let place = (topic.clone(), *lineage);
+            readers.insert(isolation, Reader::start(kafka, isolation, place, starts, clock, outlets.clone())?);
+        }
+        let rereader = Rereader::new(kafka, Isolation::ReadUncommitted, topic.clone(), *lineage, clock);
+        Ok(Self { producers, readers, rereader })
+    }
+
+    /// Hands a record to its class's producer. Unless refused as [`SendRefused::NotRunning`], its `Sent` event is out
+    /// before any outcome of it, and exactly one outcome follows: `Acked`, `Rejected` or `Indeterminate`. Safe to
+    /// cancel: a dropped call has sent all or nothing.
+    ///
+    /// # Errors
+    /// See [`SendRefused`].
+    pub async fn send(&self, record: &CanaryRecord) -> Result<(), SendRefused> {
+        match self.producers.get(&record.key.class) {
+            Some(producer) => producer.send(record).await,
+            None => Err(SendRefused::NotRunning),
+        }
+    }
+
+    /// Tells the reader of this isolation level what to do, in the order told.
+    pub fn command(&self, isolation: Isolation, command: ReaderCommand) {
+        if let Some(reader) = self.readers.get(&isolation) {
+            reader.command(command);
+        }
+    }
+
+    /// What lies at this offset, read uncommitted by a new client; at most two at once, waiting for a turn counts.
+    pub async fn reread(&self, partition: PartitionId, offset: Offset, deadline: Duration) -> Reread {
+        self.rereader.reread(partition, offset, deadline).await
+    }
+
+    /// Ends it: the readers at once, the producers when every outcome is in or the deadline has passed. Both queues must
+    /// be received from meanwhile.
+    pub async fn stop(self, deadline: Duration) -> Flushed {
+        join_all(self.readers.into_values().map(Reader::stop)).await;
+        let flushed = join_all(self.producers.into_values().map(|producer| producer.stop(deadline))).await;
+        Flushed { unresolved: flushed.iter().map(|flushed| flushed.unresolved).sum() }
     }
 }
