@@ -1,6 +1,10 @@
 //! From findings to notices: pending, firing, resolved.
 
+pub mod book;
+
 use serde::{Deserialize, Serialize};
+
+pub use book::{AlertBook, Options};
 
 use crate::finding::{Finding, Severity};
 use crate::model::Timestamp;
