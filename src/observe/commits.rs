@@ -1,0 +1,478 @@
+//! One group's commits over time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::history::{CommitPoint, Options, Seeds};
+use super::lag::{EpochVerdict, history_epoch, lag, own_epoch};
+use super::progress::{Trend, falls_behind};
+use super::rewind::{CommitRead, Rewind, Rewound, Truncation};
+use super::time_lag::at_least;
+use super::topics::PartitionTrack;
+use super::view::{Lag, PartitionView, TimeLag};
+use crate::model::{
+    BrokerId, ClusterSnapshot, CommittedOffset, EpochEnd, GroupType, LeaderEpoch, Missing, Offset, Reading, Timestamp,
+    TopicId, TopicPartition,
+};
+
+/// What is remembered of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupTrack {
+    pub(crate) group_type: GroupType,
+    pub(crate) commits: BTreeMap<TopicPartition, CommitTrack>,
+    pub(crate) watch: Watch,
+    /// Watched time of the last change of any commit.
+    pub(crate) changed: Option<Duration>,
+    pub(crate) last_commit_seen: Option<Timestamp>,
+    pub(crate) last_read: Option<Timestamp>,
+    pub(crate) gone_since: Option<Timestamp>,
+}
+
+impl GroupTrack {
+    /// A group at first sight; an earlier run of the daemon may have seen it.
+    pub(crate) fn new(
+        group_type: GroupType,
+        points: impl Iterator<Item = (Timestamp, bool)>,
+        options: &Options,
+    ) -> Self {
+        let mut track = Self {
+            group_type,
+            commits: BTreeMap::new(),
+            watch: Watch::default(),
+            changed: None,
+            last_commit_seen: None,
+            last_read: None,
+            gone_since: None,
+        };
+        for (at, changed) in points {
+            track.watch.see(at, options.longest_gap);
+            track.last_read = Some(at);
+            if changed {
+                track.changed = Some(track.watch.watched);
+                track.last_commit_seen = Some(at);
+            }
+        }
+        track
+    }
+}
+
+/// Watched time: the sum of pauses between readings in a row, each cut at the longest gap. Time in which nothing could
+/// be read does not count, since nobody could commit to a hung coordinator or read from a hung leader either.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watch {
+    pub(crate) watched: Duration,
+    last: Option<Timestamp>,
+}
+
+impl Watch {
+    pub(crate) fn see(&mut self, at: Timestamp, longest_gap: Duration) {
+        if let Some(last) = self.last {
+            self.watched += at.since(last).min(longest_gap);
+        }
+        self.last = Some(at);
+    }
+
+    pub(crate) fn lose_sight(&mut self) {
+        self.last = None;
+    }
+
+    fn since(&self, watched: Duration) -> Duration {
+        self.watched.saturating_sub(watched)
+    }
+
+    /// True when `watched` lies no further back than the window.
+    pub(crate) fn within(&self, watched: Duration, window: Duration) -> bool {
+        self.since(watched) <= window
+    }
+}
+
+/// The leader epoch in which our own history shows a commit that names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HistoryEpoch {
+    /// The log was not read since the commit was first seen.
+    Open,
+    /// The latest epoch its records can be of, if the history reaches that far.
+    Settled(Option<LeaderEpoch>),
+}
+
+/// What is remembered of one commit of one life of a topic.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitTrack {
+    topic_id: Option<TopicId>,
+    commit: CommittedOffset,
+    watch: Watch,
+    /// Watched time since when this commit has unread records before it.
+    behind_since: Option<Duration>,
+    /// Watched time when it last changed.
+    changed: Option<Duration>,
+    /// Watched time since when no member owns its topic.
+    unowned_since: Option<Duration>,
+    high_watermark_at_commit: Option<Offset>,
+    epoch: HistoryEpoch,
+    /// The leader epoch in whose reign the commit was found in the log.
+    holds_in: Option<LeaderEpoch>,
+    stranded: Option<Offset>,
+    beyond_before: bool,
+    off_log: bool,
+    trend: Trend,
+    rewind: Option<Rewind>,
+    rewound: Option<(Offset, Timestamp)>,
+    /// Turns in a row that said that there is no commit.
+    pub(crate) absent: u8,
+}
+
+/// The turn, as far as one commit needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Here<'a> {
+    pub(crate) at: &'a TopicPartition,
+    pub(crate) topic_id: Option<TopicId>,
+    pub(crate) partition: &'a PartitionView,
+    pub(crate) track: &'a PartitionTrack,
+    pub(crate) snapshot: &'a ClusterSnapshot,
+    pub(crate) options: &'a Options,
+    pub(crate) read_at: Timestamp,
+    pub(crate) coordinator: Option<BrokerId>,
+    pub(crate) group_empty: bool,
+    /// True when the group is settled and none of its members owns the topic.
+    pub(crate) unowned: bool,
+}
+
+/// How a partition of a group gets on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// A confirmed rewind, not recovered.
+    pub(crate) rewound: bool,
+    /// Behind for longer than the window without a commit.
+    pub(crate) stuck: bool,
+    pub(crate) falling_behind: bool,
+    pub(crate) blocked: bool,
+    /// No member has owned the topic for longer than the window.
+    pub(crate) abandoned: bool,
+}
+
+/// What one turn says of one commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    pub(crate) lag: Lag,
+    pub(crate) time_lag: TimeLag,
+    pub(crate) progress: Progress,
+    pub(crate) changed: bool,
+    pub(crate) rewound: Option<Rewound>,
+    /// An epoch to ask for in the next turn.
+    pub(crate) question: Option<LeaderEpoch>,
+}
+
+impl CommitTrack {
+    fn new(commit: CommittedOffset, topic_id: Option<TopicId>) -> Self {
+        Self {
+            topic_id,
+            commit,
+            watch: Watch::default(),
+            behind_since: None,
+            changed: None,
+            unowned_since: None,
+            high_watermark_at_commit: None,
+            epoch: HistoryEpoch::Open,
+            holds_in: None,
+            stranded: None,
+            beyond_before: false,
+            off_log: false,
+            trend: Trend::default(),
+            rewind: None,
+            rewound: None,
+            absent: 0,
+        }
+    }
+
+    /// A commit at first sight of this life of the topic; an earlier run of the daemon may have seen it.
+    pub(crate) fn first(
+        commit: CommittedOffset,
+        group: &crate::model::GroupId,
+        here: &Here<'_>,
+        seeds: &Seeds,
+    ) -> Self {
+        let partition = (here.topic_id, here.at.partition);
+        let (Some(topic_id), of_group) = (partition.0, seeds.commits.get(group)) else {
+            return Self::new(commit, here.topic_id);
+        };
+        match of_group.and_then(|points| points.get(&(topic_id, partition.1))).map(Vec::as_slice) {
+            Some([first, rest @ ..]) => Self::restored(first, rest, here, seeds),
+            Some([]) | None => Self::new(commit, here.topic_id),
+        }
+    }
+
+    fn restored(first: &CommitPoint, rest: &[CommitPoint], here: &Here<'_>, seeds: &Seeds) -> Self {
+        let commit = |point: &CommitPoint| CommittedOffset { offset: point.offset, leader_epoch: point.leader_epoch };
+        let mut track = Self::new(commit(first), here.topic_id);
+        track.watch.see(first.at, here.options.longest_gap);
+        let (mut run, mut last) = (first.at, first.at);
+        for point in rest {
+            track.watch.see(point.at, here.options.longest_gap);
+            if commit(point) != track.commit {
+                track.commit = commit(point);
+                track.changed = Some(track.watch.watched);
+                track.behind_since = None;
+                run = point.at;
+            }
+            // Appended by then, not necessarily in the log then: a restored run may only look shorter than it was.
+            let passed = here.track.high_watermarks.first_beyond(track.commit.offset);
+            if passed.is_some_and(|passed| passed <= point.at) {
+                track.behind_since.get_or_insert(track.watch.watched);
+            }
+            last = point.at;
+        }
+        let readings = seeds.high_watermarks.get(&(first.topic_id, first.partition));
+        let reading =
+            readings.into_iter().flatten().find(|reading| reading.at >= run && reading.leader_epoch.is_some());
+        if let Some((reading, epoch)) = reading.and_then(|reading| reading.leader_epoch.map(|epoch| (reading, epoch))) {
+            track.epoch =
+                HistoryEpoch::Settled(here.track.epoch_of(track.commit.offset, epoch, reading.high_watermark));
+            track.high_watermark_at_commit = Some(reading.high_watermark);
+        }
+        let epoch =
+            readings.into_iter().flatten().rev().filter(|reading| reading.at <= last).find_map(|r| r.leader_epoch);
+        track.rewind = Some(Rewind::new(CommitRead {
+            commit: track.commit,
+            at: last,
+            coordinator: None,
+            epoch,
+            off_log: false,
+            group_empty: false,
+        }));
+        track
+    }
+
+    /// True when the commit is of another life of the topic.
+    pub(crate) fn is_of_another_life(&self, topic_id: Option<TopicId>) -> bool {
+        self.topic_id.is_some() && topic_id.is_some() && self.topic_id != topic_id
+    }
+
+    /// The log was not read, or the commit was not.
+    pub(crate) fn lose_sight(&mut self) {
+        self.watch.lose_sight();
+    }
+
+    /// Takes the commit of this turn; the topic is the one of the turn before.
+    pub(crate) fn step(&mut self, commit: CommittedOffset, here: &Here<'_>) -> Judged {
+        let log = &here.partition.watermarks;
+        self.absent = 0;
+        self.topic_id = here.topic_id.or(self.topic_id);
+        let rewound = self.rewind_step(commit, here);
+        let changed = commit != self.commit;
+        if changed {
+            self.commit = commit;
+            self.behind_since = None;
+            self.high_watermark_at_commit = None;
+            self.epoch = HistoryEpoch::Open;
+            self.holds_in = None;
+            self.stranded = None;
+        }
+        if let (Some(epoch), Reading::Read(high), HistoryEpoch::Open) =
+            (here.partition.leader_epoch, log.high_watermark, self.epoch)
+        {
+            self.epoch = HistoryEpoch::Settled(here.track.epoch_of(commit.offset, epoch, high));
+        }
+        let (verdict, mut question) = self.epoch_verdict(here);
+        let lag = lag(&Reading::Read(Some(commit)), log, verdict, self.beyond_before);
+        match lag {
+            Lag::Ahead(_) | Lag::Unknown(Missing::Unconfirmed) => {
+                self.beyond_before = true;
+                self.off_log = true;
+            }
+            Lag::Stranded { .. } => {
+                self.beyond_before = false;
+                self.off_log = true;
+            }
+            Lag::Behind(_) | Lag::Expired { .. } => {
+                self.beyond_before = false;
+                self.off_log = false;
+            }
+            Lag::Uncommitted | Lag::Unknown(_) => {}
+        }
+        if let Some(rewind) = &mut self.rewind {
+            if rewind.baseline.at == here.read_at {
+                rewind.baseline.off_log = self.off_log;
+            }
+            if rewind.is_open() {
+                question = question
+                    .or_else(|| Self::asked_of(&rewind.baseline).filter(|e| Some(*e) < here.partition.leader_epoch));
+            }
+        }
+        let time_lag = match lag {
+            Lag::Behind(0) => TimeLag::CaughtUp,
+            Lag::Behind(_) | Lag::Expired { .. } => {
+                let unread = log.log_start.value().map_or(commit.offset, |start| start.max(commit.offset));
+                // Expired with nothing left: what was unread is gone, and no age is left to tell.
+                if lag.records() == Some(0) {
+                    TimeLag::Unknown
+                } else {
+                    here.track.high_watermarks.age(unread, here.read_at)
+                }
+            }
+            Lag::Ahead(_) | Lag::Stranded { .. } | Lag::Uncommitted | Lag::Unknown(_) => TimeLag::Unknown,
+        };
+        let progress = self.progress(lag, time_lag, changed, here);
+        if let Some(rewound) = rewound {
+            self.rewound = Some((rewound.from.commit.offset, here.read_at));
+        }
+        let is_rewound = self
+            .rewound
+            .is_some_and(|(from, at)| commit.offset < from && here.read_at.since(at) <= here.options.window);
+        if !is_rewound {
+            self.rewound = None;
+        }
+        Judged { lag, time_lag, progress: Progress { rewound: is_rewound, ..progress }, changed, rewound, question }
+    }
+
+    fn progress(&mut self, lag: Lag, time_lag: TimeLag, changed: bool, here: &Here<'_>) -> Progress {
+        let options = here.options;
+        let Some(records) = lag.records() else {
+            self.watch.lose_sight();
+            return Progress { abandoned: self.abandoned(here), ..Progress::default() };
+        };
+        self.watch.see(here.read_at, options.longest_gap);
+        let watched = self.watch.watched;
+        let log = &here.partition.watermarks;
+        if changed {
+            self.changed = Some(watched);
+        }
+        if self.high_watermark_at_commit.is_none() {
+            self.high_watermark_at_commit = log.high_watermark.value();
+        }
+        let blocked = records > 0
+            && matches!((log.last_stable, log.high_watermark), (Reading::Read(stable), Reading::Read(high))
+                if stable < high && self.commit.offset >= stable);
+        if records > 0 && !blocked {
+            self.behind_since.get_or_insert(watched);
+        } else {
+            self.behind_since = None;
+        }
+        if matches!(lag, Lag::Behind(_)) && !blocked {
+            self.trend.record(watched, records, options.window);
+        } else {
+            self.trend.clear();
+        }
+        let abandoned = self.abandoned(here);
+        if here.unowned {
+            return Progress { blocked, abandoned, ..Progress::default() };
+        }
+        // Markers of transactions and aborted records at the end of a log are never committed by some readers.
+        let high_then = self.high_watermark_at_commit;
+        let only_markers = here.track.transactions
+            && high_then.zip(log.high_watermark.value()).is_none_or(|(then, now)| now <= then.next());
+        let stuck = records >= options.stopped_min_lag
+            && !only_markers
+            && self.behind_since.is_some_and(|since| !self.watch.within(since, options.window));
+        let moving = self.changed.is_some_and(|changed| self.watch.within(changed, options.window));
+        let falling_behind = moving && !stuck && falls_behind(&self.trend, records, at_least(time_lag), options);
+        Progress { rewound: false, stuck, falling_behind, blocked, abandoned }
+    }
+
+    fn abandoned(&mut self, here: &Here<'_>) -> bool {
+        if !here.unowned || self.changed == Some(self.watch.watched) {
+            self.unowned_since = None;
+        }
+        if !here.unowned {
+            return false;
+        }
+        let since = *self.unowned_since.get_or_insert(self.watch.watched);
+        !self.watch.within(since, here.options.window)
+    }
+
+    /// What the leader says of the epoch of the commit, and the question to ask it.
+    fn epoch_verdict(&mut self, here: &Here<'_>) -> (EpochVerdict, Option<LeaderEpoch>) {
+        let Some(current) = here.partition.leader_epoch else { return (EpochVerdict::Undecided, None) };
+        let (asked, own) = match (self.commit.leader_epoch, self.epoch) {
+            (Some(own), _) => (own, true),
+            (None, HistoryEpoch::Settled(Some(ours))) => (ours, false),
+            (None, HistoryEpoch::Settled(None) | HistoryEpoch::Open) => return (EpochVerdict::Undecided, None),
+        };
+        if asked == current {
+            return (EpochVerdict::Current, None);
+        }
+        if asked > current {
+            // A commit of an earlier life of the topic, or one made in a term we did not see yet.
+            return (EpochVerdict::Pending, None);
+        }
+        let question = (!own).then_some(asked);
+        let answer = answer(here, asked);
+        if let Some(Reading::Read(end)) = answer {
+            let verdict = if own { own_epoch(self.commit, asked, end) } else { history_epoch(self.commit, end) };
+            match verdict {
+                EpochVerdict::Ends(end) => self.stranded = Some(end),
+                EpochVerdict::Holds | EpochVerdict::Current | EpochVerdict::Pending | EpochVerdict::Undecided => {
+                    self.stranded = None;
+                    self.holds_in = Some(current);
+                }
+            }
+        }
+        // An end that was told stays told until the leader says otherwise.
+        if let Some(end) = self.stranded {
+            return (EpochVerdict::Ends(end), question);
+        }
+        if self.holds_in == Some(current) {
+            return (EpochVerdict::Holds, None);
+        }
+        match answer {
+            Some(Reading::Missing(Missing::Unsupported | Missing::KafkaError(_))) => (EpochVerdict::Undecided, None),
+            Some(Reading::Missing(_) | Reading::Read(_)) | None => (EpochVerdict::Pending, question),
+        }
+    }
+
+    fn rewind_step(&mut self, commit: CommittedOffset, here: &Here<'_>) -> Option<Rewound> {
+        // Nobody is known to lead the group's commits in this turn: the read proves nothing.
+        let coordinator = here.coordinator?;
+        let read = CommitRead {
+            commit,
+            at: here.read_at,
+            coordinator: Some(coordinator),
+            epoch: here.partition.leader_epoch,
+            off_log: false,
+            group_empty: here.group_empty,
+        };
+        match &mut self.rewind {
+            None => {
+                self.rewind = Some(Rewind::new(read));
+                None
+            }
+            Some(rewind) => rewind.step(read, |baseline| truncation(baseline, here)),
+        }
+    }
+
+    /// The latest epoch that the records before the baseline can be of.
+    fn asked_of(baseline: &CommitRead) -> Option<LeaderEpoch> {
+        baseline.commit.leader_epoch.or(baseline.epoch)
+    }
+}
+
+fn answer(here: &Here<'_>, asked: LeaderEpoch) -> Option<Reading<EpochEnd>> {
+    if here.snapshot.epoch_ends.is_empty() {
+        return None;
+    }
+    here.snapshot.epoch_ends.get(&(here.at.clone(), asked)).copied()
+}
+
+fn truncation(baseline: &CommitRead, here: &Here<'_>) -> Truncation {
+    let high = here.partition.watermarks.high_watermark;
+    let (Some(asked), Some(current)) = (CommitTrack::asked_of(baseline), here.partition.leader_epoch) else {
+        // Brokers that tell no epochs leave the end of the log.
+        return match high {
+            Reading::Read(high) if high >= baseline.commit.offset => Truncation::Excluded,
+            Reading::Read(_) => Truncation::Explains,
+            Reading::Missing(_) => Truncation::Unknown,
+        };
+    };
+    if asked == current {
+        return Truncation::Excluded;
+    }
+    let Some(Reading::Read(end)) = answer(here, asked).filter(|_| asked < current) else { return Truncation::Unknown };
+    let verdict = match baseline.commit.leader_epoch {
+        Some(own) => own_epoch(baseline.commit, own, end),
+        None => history_epoch(baseline.commit, end),
+    };
+    match verdict {
+        EpochVerdict::Ends(_) => Truncation::Explains,
+        EpochVerdict::Holds => Truncation::Excluded,
+        EpochVerdict::Current | EpochVerdict::Pending | EpochVerdict::Undecided => Truncation::Unknown,
+    }
+}

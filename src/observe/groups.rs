@@ -1,0 +1,377 @@
+//! Groups: each partition's lag, and the worst of it as the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::commits::{CommitTrack, GroupTrack, Here, Progress};
+use super::history::{History, Options, Seeds};
+use super::replication::no_watermarks;
+use super::time_lag::worst;
+use super::topics::{PartitionTrack, TopicTrack};
+use super::view::{Change, GroupPartitionView, GroupVerdict, GroupView, Lag, PartitionView, TimeLag, TopicView};
+use crate::model::{
+    ClusterSnapshot, CommittedOffset, ConsumerGroup, GroupId, GroupState, GroupType, LeaderEpoch, Member, MemberId,
+    Missing, Part, Reading, TopicName, TopicPartition,
+};
+
+/// A group that no complete list names any more is remembered so long.
+const REMEMBER_GONE: Duration = Duration::from_secs(3600);
+
+/// What the group's judgement reads of the turn, and what it leaves for the next one.
+struct Turn<'a> {
+    snapshot: &'a ClusterSnapshot,
+    topics: &'a BTreeMap<TopicName, TopicView>,
+    tracks: &'a BTreeMap<TopicName, TopicTrack>,
+    seeds: &'a Seeds,
+    options: &'a Options,
+    questions: Vec<(TopicPartition, LeaderEpoch)>,
+    changes: &'a mut Vec<Change>,
+}
+
+/// The groups of this turn; those that could not be read are listed as last known, with every partition unknown.
+pub(crate) fn groups(
+    history: &mut History,
+    snapshot: &ClusterSnapshot,
+    topics: &BTreeMap<TopicName, TopicView>,
+    changes: &mut Vec<Change>,
+) -> BTreeMap<GroupId, GroupView> {
+    let History { options, topics: tracks, groups, seeds, .. } = history;
+    let mut turn = Turn { snapshot, topics, tracks, seeds, options, questions: Vec::new(), changes };
+    let now = snapshot.span.started;
+    groups.retain(|id, track| {
+        if snapshot.groups.contains_key(id) || !snapshot.group_list_complete {
+            track.gone_since = None;
+            return true;
+        }
+        now.since(*track.gone_since.get_or_insert(now)) < REMEMBER_GONE
+    });
+    let mut views = BTreeMap::new();
+    if !snapshot.group_list_complete {
+        let why = why_not_listed(snapshot);
+        for (id, track) in groups.iter_mut().filter(|(id, _)| !snapshot.groups.contains_key(*id)) {
+            let group = ConsumerGroup {
+                id: id.clone(),
+                group_type: track.group_type,
+                state: Reading::Missing(why),
+                coordinator: None,
+                members: Reading::Missing(why),
+                commits: Reading::Missing(why),
+                commits_as_of: track.last_read.unwrap_or(now),
+            };
+            views.insert(id.clone(), turn.group(track, &group));
+        }
+    }
+    for (id, group) in &snapshot.groups {
+        let new = || GroupTrack::new(group.group_type, points(turn.seeds, id), turn.options);
+        let track = groups.entry(id.clone()).or_insert_with(new);
+        views.insert(id.clone(), turn.group(track, group));
+    }
+    let mut questions = turn.questions;
+    questions.sort_unstable();
+    questions.dedup();
+    history.questions = questions;
+    views
+}
+
+/// The times of an earlier run at which any commit of the group was read, and whether one had changed.
+fn points(seeds: &Seeds, group: &GroupId) -> impl Iterator<Item = (crate::model::Timestamp, bool)> {
+    let mut times = BTreeMap::new();
+    for points in seeds.commits.get(group).into_iter().flat_map(BTreeMap::values) {
+        let mut before = None;
+        for point in points {
+            let changed = before.is_some_and(|before| before != point.offset);
+            *times.entry(point.at).or_insert(false) |= changed;
+            before = Some(point.offset);
+        }
+    }
+    times.into_iter()
+}
+
+fn why_not_listed(snapshot: &ClusterSnapshot) -> Missing {
+    let listing = snapshot.missing.iter().find(|missing| missing.part == Part::GroupList);
+    match (listing, &snapshot.topics) {
+        (Some(missing), _) => missing.why,
+        (None, Reading::Missing(why)) => *why,
+        (None, Reading::Read(_)) => Missing::CoordinatorMoving,
+    }
+}
+
+/// Which member owns what.
+struct Owners<'a> {
+    of: BTreeMap<&'a TopicPartition, &'a Member>,
+    topics: BTreeSet<&'a TopicName>,
+    /// True when the assignment is settled and there is one: only then is a topic without an owner left behind.
+    settled: bool,
+}
+
+impl<'a> Owners<'a> {
+    fn of(group: &'a ConsumerGroup) -> Self {
+        let members = group.members.as_ref().value().map_or(&[][..], Vec::as_slice);
+        let mut of = BTreeMap::new();
+        for member in members {
+            of.extend(member.assignment.iter().map(|at| (at, member)));
+        }
+        let topics: BTreeSet<_> = of.keys().map(|at| &at.topic).collect();
+        let settled = group.state == Reading::Read(GroupState::Stable) && !topics.is_empty();
+        Self { of, topics, settled }
+    }
+
+    /// True when the group is settled and nobody in it owns the topic.
+    fn left_behind(&self, topic: &TopicName) -> bool {
+        self.settled && !self.topics.contains(topic)
+    }
+
+    fn owner(&self, at: &TopicPartition) -> Option<(MemberId, String, String)> {
+        self.of.get(at).map(|member| (member.id.clone(), member.client_id.clone(), member.host.clone()))
+    }
+}
+
+/// Where a partition's readings are, or why there are none.
+type Found<'a> = Result<(&'a TopicView, &'a PartitionView, &'a PartitionTrack), Missing>;
+
+/// The partitions of one group and what they add up to.
+#[derive(Default)]
+struct Sum {
+    partitions: Vec<GroupPartitionView>,
+    progress: Vec<Progress>,
+    any_changed: bool,
+}
+
+impl<'a> Turn<'a> {
+    fn find(&self, at: &TopicPartition) -> Found<'a> {
+        let view = self
+            .topics
+            .get(&at.topic)
+            .ok_or_else(|| self.snapshot.topics.missing().unwrap_or(Missing::TopicNotInMetadata))?;
+        let unknown = view.unknown.unwrap_or(Missing::TopicNotInMetadata);
+        let partition = view.partitions.get(&at.partition).ok_or(unknown)?;
+        let track = self.tracks.get(&at.topic).and_then(|track| track.partitions.get(&at.partition)).ok_or(unknown)?;
+        Ok((view, partition, track))
+    }
+
+    fn group(&mut self, track: &mut GroupTrack, group: &ConsumerGroup) -> GroupView {
+        let owners = Owners::of(group);
+        let mut sum = Sum::default();
+        match &group.commits {
+            Reading::Read(commits) => self.read_commits(track, group, commits, &owners, &mut sum),
+            Reading::Missing(why) => self.unread_commits(track, *why, &owners, &mut sum),
+        }
+        if group.group_type != GroupType::Unknown {
+            track.group_type = group.group_type;
+        }
+        self.view(track, group, &owners, sum)
+    }
+
+    fn read_commits(
+        &mut self,
+        track: &mut GroupTrack,
+        group: &ConsumerGroup,
+        commits: &BTreeMap<TopicPartition, Reading<CommittedOffset>>,
+        owners: &Owners<'_>,
+        sum: &mut Sum,
+    ) {
+        let known_before = track.last_read.is_some();
+        track.watch.see(group.commits_as_of, self.options.longest_gap);
+        track.last_read = Some(group.commits_as_of);
+        sum.partitions.reserve(commits.len());
+        sum.progress.reserve(commits.len());
+        for (at, commit) in commits {
+            self.one_commit(track, group, at, *commit, known_before, owners, sum);
+        }
+        for at in owners.of.keys().filter(|at| !commits.contains_key(**at)) {
+            let found = self.find(at);
+            sum.partitions.push(view(at, Reading::Read(None), found, Lag::Uncommitted, owners));
+            sum.progress.push(Progress::default());
+        }
+        // A commit that is absent twice was deleted or has expired: the next one begins anew. Once may be a coordinator
+        // that has just moved.
+        track.commits.retain(|at, commit| {
+            if commits.contains_key(at) {
+                return true;
+            }
+            commit.lose_sight();
+            commit.absent += 1;
+            commit.absent < 2
+        });
+        if sum.any_changed {
+            track.changed = Some(track.watch.watched);
+            track.last_commit_seen = Some(group.commits_as_of);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one turn, one group, one commit")]
+    fn one_commit(
+        &mut self,
+        track: &mut GroupTrack,
+        group: &ConsumerGroup,
+        at: &TopicPartition,
+        commit: Reading<CommittedOffset>,
+        known_before: bool,
+        owners: &Owners<'_>,
+        sum: &mut Sum,
+    ) {
+        let found = self.find(at);
+        let unknown = |why| (Lag::Unknown(why), TimeLag::Unknown, Progress::default());
+        let (lag, time_lag, progress) = match (commit, found) {
+            (Reading::Missing(why), _) | (Reading::Read(_), Err(why)) => unknown(why),
+            // Which life of the topic this commit is of is not known in this turn.
+            (Reading::Read(_), Ok((TopicView { unknown: Some(why), .. }, _, _))) => unknown(*why),
+            (Reading::Read(commit), Ok((topic, partition, log))) => {
+                let here = Here {
+                    at,
+                    topic_id: topic.id,
+                    partition,
+                    track: log,
+                    snapshot: self.snapshot,
+                    options: self.options,
+                    read_at: group.commits_as_of,
+                    coordinator: group.coordinator,
+                    group_empty: group.state == Reading::Read(GroupState::Empty),
+                    unowned: owners.left_behind(&at.topic),
+                };
+                let known = track.commits.get_mut(at).filter(|known| !known.is_of_another_life(topic.id));
+                let (judged, first) = match known {
+                    Some(known) => (known.step(commit, &here), false),
+                    None => {
+                        let mut new = CommitTrack::first(commit, &group.id, &here, self.seeds);
+                        let judged = new.step(commit, &here);
+                        track.commits.insert(at.clone(), new);
+                        (judged, true)
+                    }
+                };
+                sum.any_changed |= judged.changed || (first && known_before);
+                self.questions.extend(judged.question.map(|epoch| (at.clone(), epoch)));
+                if let Some(rewound) = judged.rewound {
+                    self.changes.push(Change::CommitRewound {
+                        group: group.id.clone(),
+                        at: at.clone(),
+                        topic_id: topic.id,
+                        from: rewound.from.commit,
+                        to: rewound.to.commit,
+                        from_read_at: rewound.from.at,
+                        to_read_at: rewound.to.at,
+                        group_was_empty: rewound.to.group_empty,
+                    });
+                }
+                (judged.lag, judged.time_lag, judged.progress)
+            }
+        };
+        if matches!(lag, Lag::Unknown(_))
+            && let Some(known) = track.commits.get_mut(at)
+        {
+            known.lose_sight();
+        }
+        let mut view = view(at, commit.map(Some), found, lag, owners);
+        view.time_lag = time_lag;
+        sum.partitions.push(view);
+        sum.progress.push(progress);
+    }
+
+    fn unread_commits(&mut self, track: &mut GroupTrack, why: Missing, owners: &Owners<'_>, sum: &mut Sum) {
+        track.watch.lose_sight();
+        for commit in track.commits.values_mut() {
+            commit.lose_sight();
+        }
+        let assigned = owners.of.keys().copied().filter(|at| !track.commits.contains_key(*at));
+        for at in track.commits.keys().chain(assigned) {
+            sum.partitions.push(view(at, Reading::Missing(why), self.find(at), Lag::Unknown(why), owners));
+            sum.progress.push(Progress::default());
+        }
+    }
+
+    fn view(&self, track: &GroupTrack, group: &ConsumerGroup, owners: &Owners<'_>, mut sum: Sum) -> GroupView {
+        let counted = || {
+            sum.partitions.iter().zip(&sum.progress).filter(|(_, progress)| !progress.abandoned).map(|(view, _)| view)
+        };
+        let known = || counted().filter_map(|view| view.lag.records());
+        let without_number = |view: &&GroupPartitionView| match view.lag {
+            Lag::Unknown(_) | Lag::Ahead(_) | Lag::Stranded { .. } => true,
+            Lag::Behind(_) | Lag::Expired { .. } | Lag::Uncommitted => false,
+        };
+        let partitions_unknown = count(counted().filter(without_number));
+        let read = group.commits.missing().is_none();
+        let committed = counted().filter(|view| view.lag != Lag::Uncommitted).map(|view| view.time_lag);
+        let alive = track.changed.is_some_and(|changed| track.watch.within(changed, self.options.window));
+        let verdict = verdict(group, owners, &sum, alive);
+        let mut done = GroupView {
+            group: group.id.clone(),
+            group_type: track.group_type,
+            state: group.state,
+            members: group.members.clone(),
+            verdict,
+            lag_records: (known().count() > 0).then(|| known().sum()),
+            lag_records_exact: read && partitions_unknown == 0,
+            time_lag: worst(committed, read && partitions_unknown == 0),
+            partitions_unknown,
+            partitions_without_commit: count(sum.partitions.iter().filter(|view| view.lag == Lag::Uncommitted)),
+            last_commit_seen: track.last_commit_seen,
+            as_of: if read { group.commits_as_of } else { track.last_read.unwrap_or(group.commits_as_of) },
+            partitions: Vec::new(),
+        };
+        sum.partitions.sort_unstable_by(|a, b| a.at.cmp(&b.at));
+        done.partitions = sum.partitions;
+        done
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    u64::try_from(items.count()).unwrap_or(u64::MAX)
+}
+
+fn view(
+    at: &TopicPartition,
+    committed: Reading<Option<CommittedOffset>>,
+    found: Found<'_>,
+    lag: Lag,
+    owners: &Owners<'_>,
+) -> GroupPartitionView {
+    GroupPartitionView {
+        at: at.clone(),
+        topic_id: found.ok().and_then(|(topic, _, _)| topic.id),
+        committed,
+        watermarks: found.map_or_else(no_watermarks, |(_, partition, _)| partition.watermarks),
+        lag,
+        time_lag: TimeLag::Unknown,
+        owner: owners.owner(at),
+    }
+}
+
+/// The worst that holds for any partition, in the contract's order.
+fn verdict(group: &ConsumerGroup, owners: &Owners<'_>, sum: &Sum, alive: bool) -> GroupVerdict {
+    let of_partition = |(view, progress): (&GroupPartitionView, &Progress)| {
+        let by_lag = match view.lag {
+            Lag::Stranded { .. } => GroupVerdict::Stranded,
+            Lag::Ahead(_) => GroupVerdict::AheadOfLog,
+            // Nobody reads an unowned topic: nobody loses what retention removes.
+            Lag::Expired { .. } if !owners.left_behind(&view.at.topic) => GroupVerdict::LosingToRetention,
+            Lag::Unknown(_) => GroupVerdict::Unknown,
+            Lag::Expired { .. } | Lag::Behind(_) | Lag::Uncommitted => GroupVerdict::Ok,
+        };
+        let by_progress = if progress.rewound {
+            GroupVerdict::Rewound
+        } else if progress.stuck && alive {
+            GroupVerdict::Stalled
+        } else if progress.stuck {
+            GroupVerdict::Stopped
+        } else if progress.falling_behind {
+            GroupVerdict::FallingBehind
+        } else if progress.blocked && !progress.abandoned {
+            GroupVerdict::BlockedByTransaction
+        } else if progress.abandoned {
+            GroupVerdict::Abandoned
+        } else {
+            GroupVerdict::Ok
+        };
+        by_lag.min(by_progress)
+    };
+    let of_group = match (&group.commits, &group.members, &group.state) {
+        (Reading::Missing(_), _, _) | (_, Reading::Missing(_), _) | (_, _, Reading::Missing(_)) => {
+            GroupVerdict::Unknown
+        }
+        (Reading::Read(commits), Reading::Read(_), Reading::Read(_)) if commits.is_empty() && !owners.of.is_empty() => {
+            GroupVerdict::NotMeasurable
+        }
+        (Reading::Read(_), Reading::Read(_), Reading::Read(_)) => GroupVerdict::Ok,
+    };
+    sum.partitions.iter().zip(&sum.progress).map(of_partition).fold(of_group, GroupVerdict::min)
+}
