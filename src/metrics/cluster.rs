@@ -1,0 +1,176 @@
+//! Series of one cluster, its groups excepted.
+
+use super::families::{Families, number};
+use super::{count, table};
+use crate::audit::Counts;
+use crate::finding::{FindingState, Kind};
+use crate::model::ClusterName;
+use crate::observe::{BrokerState, Observation, PartitionCounts};
+use crate::publish::PublishedCluster;
+
+/// Outcomes whose counter starts at 0 for every class, so that the first entry is an increase.
+const OUTCOMES: &[&str] = &[
+    "acked",
+    "rejected",
+    "indeterminate",
+    "delivered",
+    "late",
+    "lost",
+    "truncated_after_delivery",
+    "expired",
+    "duplicated",
+];
+
+/// How many partitions have each flag. A topic that could not be read counts as unknown, whatever it was before.
+#[must_use]
+pub fn partition_counts(observation: &Observation) -> PartitionCounts {
+    let mut counts = PartitionCounts::default();
+    for topic in observation.topics.values() {
+        for partition in topic.partitions.values() {
+            let flags = partition.flags;
+            counts.total += 1;
+            if flags.unknown || topic.unknown.is_some() {
+                counts.unknown += 1;
+                continue;
+            }
+            counts.offline += u64::from(flags.offline);
+            counts.under_min_isr += u64::from(flags.under_min_isr);
+            counts.at_min_isr += u64::from(flags.at_min_isr);
+            counts.under_replicated += u64::from(flags.under_replicated);
+            counts.reassigning += u64::from(flags.reassigning);
+            counts.leader_not_preferred += u64::from(flags.leader_not_preferred);
+        }
+    }
+    counts
+}
+
+/// The counts by the contract's words, worst first, the total last.
+#[must_use]
+pub fn partition_states(counts: PartitionCounts) -> [(&'static str, u64); 8] {
+    [
+        ("offline", counts.offline),
+        ("under_min_isr", counts.under_min_isr),
+        ("at_min_isr", counts.at_min_isr),
+        ("under_replicated", counts.under_replicated),
+        ("reassigning", counts.reassigning),
+        ("leader_not_preferred", counts.leader_not_preferred),
+        ("unknown", counts.unknown),
+        ("total", counts.total),
+    ]
+}
+
+/// The sums of a canary class by the contract's words.
+#[must_use]
+pub fn canary_states(counts: &Counts) -> [(&'static str, u64); 29] {
+    [
+        ("sent", counts.sent),
+        ("in_flight", counts.in_flight),
+        ("acked", counts.acked),
+        ("unacknowledged", counts.unacknowledged),
+        ("rejected", counts.rejected),
+        ("indeterminate", counts.indeterminate),
+        ("pending", counts.pending),
+        ("delivered", counts.delivered),
+        ("late", counts.late),
+        ("lost", counts.lost),
+        ("truncated_after_delivery", counts.truncated_after_delivery),
+        ("expired", counts.expired),
+        ("aborted", counts.aborted),
+        ("untracked", counts.untracked),
+        ("indeterminate_pending", counts.indeterminate_pending),
+        ("indeterminate_delivered", counts.indeterminate_delivered),
+        ("indeterminate_absent", counts.indeterminate_absent),
+        ("indeterminate_expired", counts.indeterminate_expired),
+        ("overdue", counts.overdue),
+        ("phantom", counts.phantom),
+        ("aborted_visible", counts.aborted_visible),
+        ("acked_without_offset", counts.acked_without_offset),
+        ("duplicated", counts.duplicated),
+        ("reread", counts.reread),
+        ("reordered", counts.reordered),
+        ("corrupt", counts.corrupt),
+        ("foreign", counts.foreign),
+        ("resurfaced", counts.resurfaced),
+        ("unknown_incarnation", counts.unknown_incarnation),
+    ]
+}
+
+pub(super) fn write(families: &mut Families, name: &ClusterName, cluster: &PublishedCluster) {
+    let name = name.as_str();
+    if let Some(observation) = &cluster.observation {
+        observed(families, name, observation);
+    }
+    if let Some(at) = cluster.last_success {
+        families.gauge(&table::POLL_LAST_SUCCESS, &[name], at.as_seconds());
+    }
+    findings(families, name, cluster);
+    let totals = &cluster.totals;
+    families.histogram(&table::POLL_DURATION, &[name], &totals.poll_duration);
+    for ((api, outcome), requests) in &totals.poll_requests {
+        families.counter(&table::POLL_REQUESTS, &[name, api, outcome], *requests);
+    }
+    if let Some(canary) = &cluster.canary {
+        for class in &canary.classes {
+            let class_word = class.class.as_str();
+            for (state, records) in canary_states(&class.counts) {
+                families.gauge(&table::CANARY_RECORDS, &[name, class_word, state], number(records));
+            }
+            for outcome in
+                OUTCOMES.iter().filter(|outcome| !totals.canary_outcomes.contains_key(&(class_word, **outcome)))
+            {
+                families.counter(&table::CANARY_OUTCOMES, &[name, class_word, outcome], 0);
+            }
+        }
+    }
+    for ((class, outcome), entries) in &totals.canary_outcomes {
+        families.counter(&table::CANARY_OUTCOMES, &[name, class, outcome], *entries);
+    }
+    for ((class, stage), latency) in &totals.canary_latency {
+        families.histogram(&table::CANARY_LATENCY, &[name, class, stage], latency);
+    }
+}
+
+fn observed(families: &mut Families, name: &str, observation: &Observation) {
+    families.gauge(&table::CLUSTER_UP, &[name], if observation.reachable { 1.0 } else { 0.0 });
+    for (reason, readings) in &observation.unknown_readings {
+        families.gauge(&table::UNKNOWN_READINGS, &[name, reason], number(*readings));
+    }
+    let brokers = |state: fn(&BrokerState) -> bool| count(observation.brokers.values().filter(|b| state(&b.state)));
+    let answering = brokers(|state| matches!(state, BrokerState::Answering));
+    let not_answering = brokers(|state| matches!(state, BrokerState::NotAnswering(_)));
+    let left = brokers(|state| matches!(state, BrokerState::LeftMetadata));
+    // A cluster that never answered has brokers and partitions, and nobody knows how many.
+    if observation.brokers.is_empty() {
+        return;
+    }
+    for (state, brokers) in [("answering", answering), ("not_answering", not_answering), ("left_metadata", left)] {
+        families.gauge(&table::BROKERS, &[name, state], number(brokers));
+    }
+    if !observation.reachable && observation.topics.is_empty() {
+        return;
+    }
+    for (state, partitions) in partition_states(partition_counts(observation)) {
+        families.gauge(&table::PARTITIONS, &[name, state], number(partitions));
+    }
+}
+
+/// Every kind has its series before the first finding: `increase()` does not see a counter that is born at 1.
+fn findings(families: &mut Families, name: &str, cluster: &PublishedCluster) {
+    let mut open = std::collections::BTreeMap::new();
+    let mut opened = cluster.totals.findings.clone();
+    for kind in Kind::ALL {
+        if cluster.observation.is_some() {
+            open.insert((*kind, kind.grade()), 0_u64);
+        }
+        opened.entry((*kind, kind.grade())).or_insert(0);
+    }
+    for finding in cluster.findings.iter().filter(|finding| finding.state == FindingState::Open) {
+        *open.entry((finding.kind, finding.grade)).or_insert(0) += 1;
+    }
+    for ((kind, grade), findings) in open {
+        families.gauge(&table::FINDINGS, &[name, kind.as_str(), grade.as_str()], number(findings));
+    }
+    for ((kind, grade), findings) in opened {
+        families.counter(&table::FINDINGS_TOTAL, &[name, kind.as_str(), grade.as_str()], findings);
+    }
+}
