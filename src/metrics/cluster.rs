@@ -5,7 +5,7 @@ use super::{count, table};
 use crate::audit::Counts;
 use crate::finding::{FindingState, Kind};
 use crate::model::ClusterName;
-use crate::observe::{BrokerState, Observation, PartitionCounts};
+use crate::observe::{BrokerState, Observation, PartitionCounts, PartitionFlags, PartitionView, TopicView};
 use crate::publish::PublishedCluster;
 
 /// Outcomes whose counter starts at 0 for every class, so that the first entry is an increase.
@@ -21,27 +21,49 @@ const OUTCOMES: &[&str] = &[
     "duplicated",
 ];
 
-/// How many partitions have each flag. A topic that could not be read counts as unknown, whatever it was before.
+/// How many partitions of these topics have each flag.
 #[must_use]
-pub fn partition_counts(observation: &Observation) -> PartitionCounts {
+pub fn partition_counts<'a>(topics: impl IntoIterator<Item = &'a TopicView>) -> PartitionCounts {
     let mut counts = PartitionCounts::default();
-    for topic in observation.topics.values() {
+    for topic in topics {
         for partition in topic.partitions.values() {
-            let flags = partition.flags;
+            let flags = shown_flags(topic, partition);
             counts.total += 1;
-            if flags.unknown || topic.unknown.is_some() {
-                counts.unknown += 1;
-                continue;
-            }
             counts.offline += u64::from(flags.offline);
             counts.under_min_isr += u64::from(flags.under_min_isr);
             counts.at_min_isr += u64::from(flags.at_min_isr);
             counts.under_replicated += u64::from(flags.under_replicated);
             counts.reassigning += u64::from(flags.reassigning);
             counts.leader_not_preferred += u64::from(flags.leader_not_preferred);
+            counts.unknown += u64::from(flags.unknown);
         }
     }
     counts
+}
+
+/// The flags of a partition; just unknown where it or its topic could not be read, whatever it was before.
+#[must_use]
+pub fn shown_flags(topic: &TopicView, partition: &PartitionView) -> PartitionFlags {
+    if partition.flags.unknown || topic.unknown.is_some() {
+        PartitionFlags { unknown: true, ..PartitionFlags::default() }
+    } else {
+        partition.flags
+    }
+}
+
+/// The flags that are set, by the contract's words, worst first.
+#[must_use]
+pub fn flag_words(flags: PartitionFlags) -> Vec<&'static str> {
+    let all = [
+        ("offline", flags.offline),
+        ("under_min_isr", flags.under_min_isr),
+        ("at_min_isr", flags.at_min_isr),
+        ("under_replicated", flags.under_replicated),
+        ("reassigning", flags.reassigning),
+        ("leader_not_preferred", flags.leader_not_preferred),
+        ("unknown", flags.unknown),
+    ];
+    all.into_iter().filter_map(|(word, set)| set.then_some(word)).collect()
 }
 
 /// The counts by the contract's words, worst first, the total last.
@@ -149,7 +171,7 @@ fn observed(families: &mut Families, name: &str, observation: &Observation) {
     if !observation.reachable && observation.topics.is_empty() {
         return;
     }
-    for (state, partitions) in partition_states(partition_counts(observation)) {
+    for (state, partitions) in partition_states(partition_counts(observation.topics.values())) {
         families.gauge(&table::PARTITIONS, &[name, state], number(partitions));
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use serde::Serialize;
 
-pub use cluster::{canary_states, partition_counts, partition_states};
+pub use cluster::{canary_states, flag_words, partition_counts, partition_states, shown_flags};
 use families::{Families, number};
 
 use crate::alert::AlertState;
