@@ -1,0 +1,76 @@
+//! The canary: one object per class.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{self, Path};
+use serde::Serialize;
+
+use super::reasons::Reasons;
+use crate::audit::{CanaryPartition, ClassSummary};
+use crate::model::Timestamp;
+use crate::web::State;
+use crate::web::error::Problem;
+use crate::web::listing;
+use crate::web::query::Parameters;
+
+#[derive(Serialize)]
+pub(super) struct Canary {
+    enabled: bool,
+    topic: Option<String>,
+    /// Why it does not send, if so.
+    paused: Option<String>,
+    items: Vec<Class>,
+    total: usize,
+    page: u64,
+    per_page: u64,
+    as_of: Option<Timestamp>,
+    partitions: Vec<CanaryPartition>,
+}
+
+#[derive(Serialize)]
+struct Class {
+    #[serde(flatten)]
+    summary: ClassSummary,
+    reasons: Reasons,
+}
+
+impl Class {
+    fn of(summary: &ClassSummary) -> Self {
+        let mut reasons = Reasons::default();
+        let nothing = "no record can be judged yet";
+        reasons.or("loss_rate", summary.loss_rate, "nothing_judged", nothing);
+        reasons.or("loss_rate_upper_95", summary.loss_rate_upper_95, "nothing_judged", nothing);
+        reasons.or("duplicate_rate", summary.duplicate_rate, "nothing_received", "no record was received yet");
+        let (produce, end_to_end) = (summary.produce_latency_seconds.max, summary.end_to_end_latency_seconds.max);
+        reasons.or("produce_latency_seconds", produce, "no_sample", "no acknowledgement was measured");
+        reasons.or("end_to_end_latency_seconds", end_to_end, "no_sample", "no receipt was measured");
+        reasons.or("coverage", summary.coverage, "not_read", "the leaders of the canary topic are not known");
+        Self { summary: summary.clone(), reasons }
+    }
+}
+
+pub(super) async fn all(
+    extract::State(web): extract::State<Arc<State>>,
+    path: Result<Path<String>, PathRejection>,
+    asked: Parameters,
+) -> Result<Json<Canary>, Problem> {
+    let Path(name) = path?;
+    asked.only(&[])?;
+    let published = web.published();
+    let (_, cluster) = listing::cluster(&published, &name)?;
+    let canary = cluster.canary.as_deref();
+    let items: Vec<Class> = canary.map(|canary| canary.classes.iter().map(Class::of).collect()).unwrap_or_default();
+    Ok(Json(Canary {
+        enabled: canary.is_some(),
+        topic: canary.map(|canary| canary.topic.clone()),
+        paused: canary.and_then(|canary| canary.paused.clone()),
+        total: items.len(),
+        items,
+        page: 1,
+        per_page: 100,
+        as_of: canary.map(|canary| canary.as_of),
+        partitions: canary.map(|canary| canary.partitions.clone()).unwrap_or_default(),
+    }))
+}
