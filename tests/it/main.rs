@@ -1,0 +1,6 @@
+//! The integration tests: everything against a real Apache Kafka.
+
+#[path = "../kafka/mod.rs"]
+mod kafka;
+
+mod harness;

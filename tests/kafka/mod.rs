@@ -1,0 +1,362 @@
+//! A real Apache Kafka cluster on loopback, for tests, the demo and benchmarks.
+//!
+//! ```no_run
+//! #[path = "../kafka/mod.rs"]
+//! mod kafka;
+//!
+//! let mut cluster = kafka::Cluster::start(kafka::Options::default()).await?;
+//! let client = cluster.client();
+//! client.create_topic("orders", &[&[1, 2], &[2, 3]], &[]).await?;
+//! cluster.kill(1).await?;
+//! client.until_in_sync("orders", 0, &[2]).await?;
+//! cluster.start_again(1).await?;
+//! ```
+//!
+//! The JVMs end when the [`Cluster`] is dropped, when the test panics, and when the test's process is killed; their
+//! data, in memory, goes with them. `tests/install` prepares what this needs.
+
+#![allow(dead_code, reason = "each target that includes this module uses another part of it")]
+
+mod broker;
+mod call;
+mod error;
+mod place;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use broker::Broker;
+pub(crate) use error::Error;
+use place::Place;
+
+/// What kind of cluster is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Brokers, 1 to 6; their ids are 1, 2, 3, ….
+    pub(crate) brokers: u16,
+    /// Whether the controller is a JVM of its own, so that every broker may be killed. Without it each broker is a
+    /// controller too, and a majority of them must live.
+    pub(crate) dedicated_controller: bool,
+    /// `broker.session.timeout.ms`: a dead or stopped broker is fenced after so many milliseconds.
+    pub(crate) session_timeout_ms: u32,
+    /// Partitions of `__consumer_offsets`.
+    pub(crate) offsets_partitions: u32,
+    /// The `-Xmx` of each broker.
+    pub(crate) heap: String,
+    /// Port told to clients instead of the broker's own, by broker id: where a proxy of the test listens. Brokers among
+    /// themselves and [`client::Client`] go past it.
+    pub(crate) advertised_ports: BTreeMap<i32, u16>,
+    /// Further properties of every broker; they win over the harness's own.
+    pub(crate) properties: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            brokers: 3,
+            dedicated_controller: false,
+            session_timeout_ms: 3000,
+            offsets_partitions: 4,
+            heap: "256m".to_owned(),
+            advertised_ports: BTreeMap::new(),
+            properties: Vec::new(),
+        }
+    }
+}
+
+/// A running cluster. Dropping it kills its brokers and deletes their data.
+pub(crate) struct Cluster {
+    // Fields are dropped in this order: processes first, then the place they write to.
+    brokers: BTreeMap<i32, Broker>,
+    controller: Option<Broker>,
+    place: Place,
+    cluster_id: String,
+    heap: String,
+}
+
+/// Id of the dedicated controller.
+const CONTROLLER: i32 = 100;
+/// How long a start may take: about 4 s for three brokers alone on two cores, much longer beside a compiler.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+impl Cluster {
+    /// Starts a cluster and returns when every broker names all brokers in its metadata.
+    pub(crate) async fn start(options: Options) -> Result<Self, Error> {
+        assert!((1..=6).contains(&options.brokers), "a block of ports serves 1 to 6 brokers");
+        let mut clashes = 0;
+        loop {
+            let mut cluster = Self::new(&options)?;
+            match cluster.launch_all().await {
+                Err(Error::Ended { log, .. }) if clashes < 3 && log.contains("Address already in use") => clashes += 1,
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(cluster),
+            }
+        }
+    }
+
+    fn new(options: &Options) -> Result<Self, Error> {
+        broker::installed()?;
+        let place = Place::claim()?;
+        let voters: Vec<(i32, u16)> = if options.dedicated_controller {
+            vec![(CONTROLLER, place.port(0))]
+        } else {
+            (1..=options.brokers).map(|index| (i32::from(index), place.port(12 + index))).collect()
+        };
+        let new = |id: i32, index: Option<u16>| {
+            let directory = place.directory().join(id.to_string());
+            let properties = properties(options, &place, &voters, id, index);
+            Broker::new(id, place.port(index.unwrap_or(0)), directory, &properties)
+        };
+        let brokers = (1..=options.brokers)
+            .map(|index| Ok((i32::from(index), new(i32::from(index), Some(index))?)))
+            .collect::<Result<_, Error>>()?;
+        let controller = options.dedicated_controller.then(|| new(CONTROLLER, None)).transpose()?;
+        Ok(Self { brokers, controller, place, cluster_id: cluster_id(), heap: options.heap.clone() })
+    }
+
+    async fn launch_all(&mut self) -> Result<(), Error> {
+        for broker in self.controller.iter_mut().chain(self.brokers.values_mut()) {
+            broker.launch(&self.heap, &self.cluster_id).await?;
+        }
+        let all = self.ids();
+        self.ready(&all).await
+    }
+
+    /// Waits until every living broker names at least `ids` in its metadata.
+    pub(crate) async fn ready(&mut self, ids: &[i32]) -> Result<(), Error> {
+        let what = format!("every broker names {ids:?}");
+        let mut ended = None;
+        let reached = until(&what, START_LIMIT, async || {
+            for broker in self.controller.iter_mut().chain(self.brokers.values_mut()) {
+                // A broker that ended cannot become ready: no use in waiting for the deadline.
+                match broker.check() {
+                    Err(Error::NotRunning(_)) | Ok(()) => {}
+                    Err(error) => {
+                        ended = Some(error);
+                        return Ok(());
+                    }
+                }
+            }
+            for broker in self.brokers.values().filter(|broker| broker.is_alive()) {
+                let named = call::brokers_named_at(broker.port).await?;
+                if !ids.iter().all(|id| named.contains(id)) {
+                    return Err(Error::NotYet(format!("broker {} names {named:?}", broker.id)));
+                }
+            }
+            Ok(())
+        })
+        .await;
+        ended.map_or(reached, Err)
+    }
+
+    /// The ids of all brokers, ascending.
+    pub(crate) fn ids(&self) -> Vec<i32> {
+        self.brokers.keys().copied().collect()
+    }
+
+    /// The ids of the brokers that run and are not stopped, ascending.
+    pub(crate) fn alive(&self) -> Vec<i32> {
+        self.brokers.values().filter(|broker| broker.is_alive()).map(|broker| broker.id).collect()
+    }
+
+    /// `bootstrap.servers` with every broker, running or not.
+    pub(crate) fn bootstrap(&self) -> String {
+        self.bootstrap_of(&self.ids())
+    }
+
+    /// `bootstrap.servers` with these brokers.
+    pub(crate) fn bootstrap_of(&self, ids: &[i32]) -> String {
+        ids.iter().map(|id| format!("127.0.0.1:{}", self.port(*id))).collect::<Vec<_>>().join(",")
+    }
+
+    /// The port of a broker's listener for clients.
+    pub(crate) fn port(&self, id: i32) -> u16 {
+        self.brokers.get(&id).unwrap_or_else(|| panic!("there is no broker {id}")).port
+    }
+
+    /// Kafka's id of this cluster.
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The file with a broker's log.
+    pub(crate) fn log(&self, id: i32) -> Result<PathBuf, Error> {
+        self.brokers.get(&id).map(Broker::log).ok_or(Error::NoSuchBroker(id))
+    }
+
+    /// SIGKILL: no clean shutdown, and nobody is told; the controller fences it after the session timeout.
+    pub(crate) async fn kill(&mut self, id: i32) -> Result<(), Error> {
+        self.broker(id)?.end(libc::SIGKILL).await
+    }
+
+    /// SIGTERM: controlled shutdown, which moves leaders away first.
+    pub(crate) async fn term(&mut self, id: i32) -> Result<(), Error> {
+        self.broker(id)?.end(libc::SIGTERM).await
+    }
+
+    /// SIGSTOP: a broker that hangs with open sockets.
+    pub(crate) fn stop(&mut self, id: i32) -> Result<(), Error> {
+        self.broker(id)?.stop()
+    }
+
+    /// SIGCONT: the broker goes on.
+    pub(crate) fn cont(&mut self, id: i32) -> Result<(), Error> {
+        self.broker(id)?.cont()
+    }
+
+    /// Starts a broker that was killed or terminated, and returns when every living broker names it.
+    pub(crate) async fn start_again(&mut self, id: i32) -> Result<(), Error> {
+        self.launch(id).await?;
+        self.ready(&[id]).await
+    }
+
+    /// Starts a broker that was killed or terminated, without waiting for it.
+    pub(crate) async fn launch(&mut self, id: i32) -> Result<(), Error> {
+        let (heap, cluster_id) = (self.heap.clone(), self.cluster_id.clone());
+        self.broker(id)?.launch(&heap, &cluster_id).await
+    }
+
+    /// Deletes everything a broker that does not run has on its disk; it is formatted anew at the next start.
+    pub(crate) fn wipe(&mut self, id: i32) -> Result<(), Error> {
+        self.delete(id, "log")
+    }
+
+    /// Deletes one replica (`"orders-0"`) of a broker that does not run.
+    pub(crate) fn wipe_partition(&mut self, id: i32, partition: &str) -> Result<(), Error> {
+        self.delete(id, &format!("log/{partition}"))
+    }
+
+    fn delete(&mut self, id: i32, below: &str) -> Result<(), Error> {
+        let broker = self.broker(id)?;
+        if broker.is_running() {
+            return Err(Error::Running(id));
+        }
+        let directory = broker.directory.join(below);
+        std::fs::remove_dir_all(&directory).map_err(Error::system(format!("delete {}", directory.display())))
+    }
+
+    fn broker(&mut self, id: i32) -> Result<&mut Broker, Error> {
+        self.brokers.get_mut(&id).ok_or(Error::NoSuchBroker(id))
+    }
+}
+
+/// Asks again and again until the condition is met, and returns what it found; `Err` of the condition means "not yet",
+/// and the last one is part of the error after the deadline.
+pub(crate) async fn until<T>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl AsyncFnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let deadline = tokio::time::Instant::now() + limit;
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let seen = match condition().await {
+            Ok(found) => return Ok(found),
+            Err(error) => error.to_string(),
+        };
+        if tokio::time::Instant::now() >= deadline {
+            return Err(Error::Deadline { what: what.to_owned(), limit, seen });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
+/// The properties of one node: a broker (its number in the block of ports) or the dedicated controller (`None`).
+fn properties(
+    options: &Options,
+    place: &Place,
+    voters: &[(i32, u16)],
+    id: i32,
+    index: Option<u16>,
+) -> Vec<(String, String)> {
+    let mut listeners = Vec::new();
+    let mut advertised = Vec::new();
+    if let Some(index) = index {
+        let (own, internal) = (place.port(index), place.port(6 + index));
+        let told = options.advertised_ports.get(&id).copied().unwrap_or(own);
+        listeners.extend([format!("CLIENT://127.0.0.1:{own}"), format!("INTERNAL://127.0.0.1:{internal}")]);
+        advertised.extend([format!("CLIENT://127.0.0.1:{told}"), format!("INTERNAL://127.0.0.1:{internal}")]);
+    }
+    let votes = voters.iter().find(|(voter, _)| *voter == id);
+    listeners.extend(votes.map(|(_, port)| format!("CONTROLLER://127.0.0.1:{port}")));
+    let roles = match (index, votes) {
+        (Some(_), Some(_)) => "broker,controller",
+        (Some(_), None) => "broker",
+        (None, _) => "controller",
+    };
+    let quorum: Vec<String> = voters.iter().map(|(voter, port)| format!("{voter}@127.0.0.1:{port}")).collect();
+    let replicas = options.brokers.min(3).to_string();
+    let majority = options.brokers.min(2).to_string();
+    let session = options.session_timeout_ms.to_string();
+    let offsets_partitions = options.offsets_partitions.to_string();
+    let node = id.to_string();
+    let log = place.directory().join(&node).join("log").display().to_string();
+    let (listeners, advertised, quorum) = (listeners.join(","), advertised.join(","), quorum.join(","));
+    let mut properties = vec![
+        ("node.id", node.as_str()),
+        ("process.roles", roles),
+        ("log.dirs", &log),
+        ("controller.listener.names", "CONTROLLER"),
+        ("controller.quorum.voters", &quorum),
+        ("listeners", &listeners),
+        ("listener.security.protocol.map", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+        ("broker.session.timeout.ms", &session),
+        ("broker.heartbeat.interval.ms", "500"),
+        // Internal topics as small as they may be; three replicas, so that any one broker may go.
+        ("offsets.topic.num.partitions", &offsets_partitions),
+        ("offsets.topic.replication.factor", &replicas),
+        ("offsets.topic.segment.bytes", "16777216"),
+        ("transaction.state.log.num.partitions", "2"),
+        ("transaction.state.log.replication.factor", &replicas),
+        ("transaction.state.log.min.isr", &majority),
+        ("transaction.state.log.segment.bytes", "16777216"),
+        ("share.coordinator.state.topic.num.partitions", "2"),
+        ("share.coordinator.state.topic.replication.factor", &replicas),
+        ("share.coordinator.state.topic.min.isr", &majority),
+        ("default.replication.factor", &replicas),
+        ("min.insync.replicas", &majority),
+        // What a test did not ask for must not happen.
+        ("auto.create.topics.enable", "false"),
+        ("auto.leader.rebalance.enable", "false"),
+        ("log.initial.task.delay.ms", "5000"),
+        ("log.retention.check.interval.ms", "5000"),
+        // Faults show, and groups settle, in seconds.
+        ("replica.lag.time.max.ms", "5000"),
+        ("replica.fetch.wait.max.ms", "200"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("group.min.session.timeout.ms", "1000"),
+        ("group.consumer.min.heartbeat.interval.ms", "200"),
+        ("group.consumer.heartbeat.interval.ms", "1000"),
+        ("group.consumer.min.session.timeout.ms", "1000"),
+        ("group.consumer.session.timeout.ms", "10000"),
+        ("group.share.min.heartbeat.interval.ms", "200"),
+        ("group.share.heartbeat.interval.ms", "1000"),
+        ("group.share.min.session.timeout.ms", "1000"),
+        ("group.share.session.timeout.ms", "10000"),
+        // Few threads and small buffers.
+        ("num.network.threads", "2"),
+        ("num.io.threads", "4"),
+        ("background.threads", "2"),
+        ("num.recovery.threads.per.data.dir", "1"),
+        ("log.cleaner.dedupe.buffer.size", "8388608"),
+        ("log.cleaner.io.buffer.size", "65536"),
+        ("log.index.size.max.bytes", "1048576"),
+    ];
+    if index.is_some() {
+        properties.extend([("inter.broker.listener.name", "INTERNAL"), ("advertised.listeners", advertised.as_str())]);
+    }
+    let own = properties.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    // Of a key given twice a properties file keeps the last.
+    own.chain(options.properties.iter().cloned()).collect()
+}
+
+/// A fresh cluster id: 16 bytes in URL-safe base64, whose last character carries two bits only.
+fn cluster_id() -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut bytes = [0; 21];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    let letters = bytes.iter().filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()));
+    letters.map(|letter| char::from(*letter)).chain(['A']).collect()
+}
