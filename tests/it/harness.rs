@@ -1,13 +1,104 @@
 //! The harness itself: if a cluster under test does not do what it is told, no other test means anything.
 
-use crate::kafka::{Cluster, Options};
+use std::time::Duration;
+
+use crate::clusters;
+use crate::kafka::{Error, Options, until, values};
 
 #[tokio::test]
-async fn a_cluster_starts_loses_a_broker_and_gets_it_back() {
-    let mut cluster = Cluster::start(Options::default()).await.expect("starts");
-    assert_eq!(cluster.alive(), [1, 2, 3]);
-    cluster.kill(2).await.expect("killed");
+async fn what_is_produced_is_read_back() -> Result<(), Error> {
+    let client = clusters::shared().await.client();
+    client.create_topic("read-back", &[&[1, 2], &[2, 3]], &[("min.insync.replicas", "2")]).await?;
+    let produced = client.produce("read-back", 1, &values("v", 20), "all", &[]).await?;
+    assert_eq!(produced.failed, []);
+    assert_eq!(produced.acked.last(), Some(&("v-19".to_owned(), 19)));
+    let log = client.read_all("read-back", 1).await?;
+    assert_eq!((log.log_start_offset, log.high_watermark, log.records.len()), (0, 20, 20));
+    assert_eq!(produced.lost_from(&log), [""; 0]);
+    let partition = client.partition("read-back", 1).await?;
+    assert_eq!((partition.leader, partition.replicas, partition.in_sync), (Some(2), vec![2, 3], vec![2, 3]));
+    assert_eq!(client.delete_records("read-back", 1, 5).await?, 5);
+    assert_eq!(client.read_all("read-back", 1).await?.records.first().map(|record| record.offset), Some(5));
+    client.delete_topic("read-back").await?;
+    client.metadata(1, "read-back").await.expect_err("the topic is gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_record_is_failed_and_not_lost() -> Result<(), Error> {
+    let client = clusters::shared().await.client();
+    client.create_topic("refused", &[&[1]], &[]).await?;
+    client.alter_topic("refused", &[("max.message.bytes", "200")]).await?;
+    let large = ["x".repeat(500)];
+    let produced = until("the limit holds", Duration::from_secs(30), async || {
+        let produced = client.produce("refused", 0, &large, "all", &[]).await?;
+        if produced.acked.is_empty() { Ok(produced) } else { Err(Error::NotYet(format!("{produced:?}"))) }
+    })
+    .await?;
+    assert_eq!(produced.failed.len(), 1);
+    assert!(produced.failed.iter().all(|(_, error)| error.contains("MessageSizeTooLarge")), "{produced:?}");
+    assert_eq!(produced.lost_from(&client.read_all("refused", 0).await?), [""; 0]);
+    client.delete_topic("refused").await
+}
+
+#[tokio::test]
+async fn a_consumer_goes_on_where_a_commit_by_hand_points() -> Result<(), Error> {
+    let client = clusters::shared().await.client();
+    client.create_topic("groups", &[&[3, 1, 2]], &[]).await?;
+    client.produce("groups", 0, &values("v", 10), "all", &[]).await?;
+    client.commit_with("by-hand", "groups", 0, 6, Some(0), "note").await?;
+    let consumer = client.consume("by-hand", "groups", &[])?;
+    consumer.until_consumed(4).await?;
+    let read: Vec<i64> = consumer.stop().await.into_iter().map(|(_, record)| record.offset).collect();
+    assert_eq!(read, [6, 7, 8, 9]);
+    let consumer = client.consume("slow", "groups", &[("group.protocol", "consumer")])?;
+    consumer.delay(Duration::from_secs(600));
+    consumer.until_consumed(1).await?;
+    assert_eq!(consumer.stop().await.len(), 1);
+    client.delete_topic("groups").await
+}
+
+#[tokio::test]
+async fn a_killed_broker_leaves_the_isr_and_heals() -> Result<(), Error> {
+    let mut cluster = clusters::own(Options::default()).await;
+    let client = cluster.client();
+    client.create_topic("kill", &[&[2, 1, 3]], &[]).await?;
+    cluster.kill(2).await?;
     assert_eq!(cluster.alive(), [1, 3]);
-    cluster.start_again(2).await.expect("ready again");
+    let shrunk = client.until_in_sync("kill", 0, &[1, 3]).await?;
+    assert_eq!(shrunk.leader, Some(1));
+    cluster.start_again(2).await?;
+    client.until_in_sync("kill", 0, &[1, 2, 3]).await?;
+
+    cluster.term(2).await?;
+    client.until_in_sync("kill", 0, &[1, 3]).await?;
+    cluster.wipe(2)?;
+    cluster.start_again(2).await?;
+    client.until_in_sync("kill", 0, &[1, 2, 3]).await?;
+
+    cluster.stop(3)?;
+    assert_eq!(cluster.alive(), [1, 2]);
+    client.until_in_sync("kill", 0, &[1, 2]).await?;
+    cluster.cont(3)?;
+    client.until_in_sync("kill", 0, &[1, 2, 3]).await?;
     assert_eq!(cluster.alive(), [1, 2, 3]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_start_says_why() {
+    let options = Options {
+        brokers: 1,
+        properties: vec![("log.segment.bytes".to_owned(), "all of them".to_owned())],
+        ..Options::default()
+    };
+    let error = clusters::try_own(options).await.expect_err("no broker runs with that");
+    assert!(matches!(&error, Error::Ended { id: 1, log, .. } if log.contains("all of them")), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_never_holds_is_named() {
+    let never = async || Err::<(), _>(Error::NotYet("still dark".to_owned()));
+    let error = until("the sun rises", Duration::from_secs(5), never).await.expect_err("it never holds");
+    assert_eq!(error.to_string(), "the sun rises: not within 5s; last seen: still dark");
 }

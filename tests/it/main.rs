@@ -3,4 +3,5 @@
 #[path = "../kafka/mod.rs"]
 mod kafka;
 
+mod clusters;
 mod harness;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Error, until};
 
 /// A broker (or a dedicated controller) of a cluster; runs or does not.
+#[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) id: i32,
     /// The port of its `CLIENT` listener, or of a controller's only one.

@@ -15,20 +15,24 @@
 //! The JVMs end when the [`Cluster`] is dropped, when the test panics, and when the test's process is killed; their
 //! data, in memory, goes with them. `tests/install` prepares what this needs.
 
-#![allow(dead_code, reason = "each target that includes this module uses another part of it")]
+#![allow(dead_code, unused_imports, reason = "each target that includes this module uses another part of it")]
 
 mod broker;
 mod call;
+mod client;
 mod error;
 mod place;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use broker::Broker;
+pub(crate) use client::{Client, Partition};
 pub(crate) use error::Error;
 use place::Place;
+pub(crate) use workload::{Consumer, Log, Produced, Record, values};
 
 /// What kind of cluster is wanted.
 #[derive(Clone, Debug)]
@@ -45,7 +49,7 @@ pub(crate) struct Options {
     /// The `-Xmx` of each broker.
     pub(crate) heap: String,
     /// Port told to clients instead of the broker's own, by broker id: where a proxy of the test listens. Brokers among
-    /// themselves and [`client::Client`] go past it.
+    /// themselves and [`Client`] go past it.
     pub(crate) advertised_ports: BTreeMap<i32, u16>,
     /// Further properties of every broker; they win over the harness's own.
     pub(crate) properties: Vec<(String, String)>,
@@ -66,6 +70,7 @@ impl Default for Options {
 }
 
 /// A running cluster. Dropping it kills its brokers and deletes their data.
+#[derive(Debug)]
 pub(crate) struct Cluster {
     // Fields are dropped in this order: processes first, then the place they write to.
     brokers: BTreeMap<i32, Broker>,
@@ -173,6 +178,11 @@ impl Cluster {
     /// The port of a broker's listener for clients.
     pub(crate) fn port(&self, id: i32) -> u16 {
         self.brokers.get(&id).unwrap_or_else(|| panic!("there is no broker {id}")).port
+    }
+
+    /// A client of all brokers, which may outlive this borrow.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.brokers.values().map(|broker| (broker.id, broker.port)).collect())
     }
 
     /// Kafka's id of this cluster.

@@ -18,6 +18,7 @@ const BLOCKS: u16 = (32_760 - 20_000) / BLOCK;
 static ASKED: AtomicU16 = AtomicU16::new(0);
 
 /// The directory and the ports of one cluster.
+#[derive(Debug)]
 pub(crate) struct Place {
     directory: PathBuf,
     first_port: u16,
