@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clusters;
-use crate::kafka::{Error, Options, until, values};
+use crate::kafka::{CleanTruncation, Client, Error, Options, UncleanTruncation, until, values};
 
 #[tokio::test]
 async fn what_is_produced_is_read_back() -> Result<(), Error> {
@@ -82,6 +82,48 @@ async fn a_killed_broker_leaves_the_isr_and_heals() -> Result<(), Error> {
     cluster.cont(3)?;
     client.until_in_sync("kill", 0, &[1, 2, 3]).await?;
     assert_eq!(cluster.alive(), [1, 2, 3]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn elections_lose_exactly_what_only_the_dead_leader_had() -> Result<(), Error> {
+    let mut cluster = clusters::own(Options { dedicated_controller: true, ..Options::default() }).await;
+    let client = cluster.client();
+
+    let drill = UncleanTruncation::new("unclean", 1, 2);
+    drill.create(&client).await?;
+    let kept = client.produce("unclean", 0, &values("kept", 10), "all", &[]).await?;
+    drill.isolate_leader(&mut cluster).await?;
+    let lost = client.produce("unclean", 0, &values("lost", 25), "all", &[]).await?;
+    assert_eq!((kept.acked.len(), lost.acked.len()), (10, 25));
+    let cut = drill.elect_follower(&mut cluster).await?;
+    assert_eq!((cut.before.leader, cut.after.leader), (Some(1), Some(2)));
+    assert!(cut.after.leader_epoch > cut.before.leader_epoch, "{cut:?}");
+    let log = client.read_all("unclean", 0).await?;
+    assert_eq!((log.high_watermark, lost.lost_from(&log).len(), kept.lost_from(&log).len()), (10, 25, 0));
+    drill.heal(&mut cluster).await?;
+    assert_eq!(client.read_all("unclean", 0).await?, log, "the old leader brings nothing back");
+
+    let drill = CleanTruncation::new("clean", 1, 2);
+    drill.create(&client).await?;
+    client.produce("clean", 0, &values("kept", 10), "all", &[]).await?;
+    drill.hang_follower(&mut cluster).await?;
+    let only_the_leader = Client::new([(1, cluster.port(1))].into());
+    let lost = only_the_leader.produce("clean", 0, &values("lost", 25), "1", &[]).await?;
+    assert_eq!(lost.acked.len(), 25);
+    drill.elect_follower(&mut cluster).await?;
+    let log = client.read_all("clean", 0).await?;
+    assert_eq!((log.high_watermark, lost.lost_from(&log).len()), (10, 25));
+    drill.heal(&mut cluster).await?;
+
+    client.create_topic("wiped", &[&[3]], &[("min.insync.replicas", "1")]).await?;
+    let lost = client.produce("wiped", 0, &values("lost", 5), "all", &[]).await?;
+    cluster.kill(3).await?;
+    cluster.wipe_partition(3, "wiped-0")?;
+    cluster.start_again(3).await?;
+    client.until_leader("wiped", 0, Some(3)).await?;
+    let log = client.read_all("wiped", 0).await?;
+    assert_eq!((log.high_watermark, lost.lost_from(&log).len()), (0, 5));
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod call;
 mod client;
 mod error;
 mod place;
+mod recipe;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use broker::Broker;
 pub(crate) use client::{Client, Partition};
 pub(crate) use error::Error;
 use place::Place;
+pub(crate) use recipe::{CleanTruncation, Cut, UncleanTruncation};
 pub(crate) use workload::{Consumer, Log, Produced, Record, values};
 
 /// What kind of cluster is wanted.
