@@ -1,6 +1,5 @@
 //! One broker: a JVM with its properties, its signals and its log.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,9 +31,7 @@ impl Broker {
 
     /// Starts the JVM and does not wait for it.
     pub(crate) async fn launch(&mut self, heap: &str, cluster_id: &str) -> Result<(), Error> {
-        if self.is_running() {
-            return Err(Error::Running(self.id));
-        }
+        self.reap()?;
         let arguments = installed()?.join("java.args");
         let log = || std::fs::OpenOptions::new().create(true).append(true).open(self.log());
         let mut command = Command::new("java");
@@ -56,17 +53,29 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether the process exists and has not ended, stopped or not.
-    pub(crate) fn is_running(&self) -> bool {
+    /// Whether its process runs and was not told to stop.
+    pub(crate) fn is_alive(&self) -> bool {
         let Some(child) = &self.child else { return false };
         // Not `try_wait`, which needs `&mut`. The name in parentheses may hold anything, the state follows it.
-        std::fs::read_to_string(format!("/proc/{}/stat", child.id()))
-            .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", child.id()));
+        let runs =
+            state.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])));
+        runs && !self.stopped
     }
 
-    /// Whether it runs and was not told to stop.
-    pub(crate) fn is_alive(&self) -> bool {
-        self.is_running() && !self.stopped
+    /// Whether it was started and not ended or stopped from here. A JVM on its way out has to answer by this, which
+    /// [`check`](Self::check) clears up in time, and is not alive: it is called a zombie well before it can be waited for.
+    pub(crate) fn has_to_answer(&self) -> bool {
+        self.child.is_some() && !self.stopped
+    }
+
+    /// Takes note that the process has ended; an error while it has not.
+    pub(crate) fn reap(&mut self) -> Result<(), Error> {
+        match self.check() {
+            Ok(()) => Err(Error::Running(self.id)),
+            Err(Error::NotRunning(_) | Error::Ended { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// An error with the end of the log if the JVM ended without being told to.
@@ -77,7 +86,7 @@ impl Broker {
             None => Ok(()),
             Some(status) => {
                 self.child = None;
-                Err(Error::Ended { id, status, log: last_lines(&self.log()) })
+                Err(Error::Ended { id, status, log: excerpt(&self.log()) })
             }
         }
     }
@@ -189,18 +198,19 @@ async fn spawn_for_life(mut command: Command) -> std::io::Result<Child> {
     child.await.map_err(std::io::Error::other)?
 }
 
-/// The last 30 lines of a log.
-fn last_lines(path: &Path) -> String {
-    let mut tail = Vec::new();
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(16_384)))?;
-        file.read_to_end(&mut tail)
-    });
-    if let Err(error) = read {
-        return format!("(no log: {error})");
-    }
-    let text = String::from_utf8_lossy(&tail);
-    let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
+/// What a log says of a broker's end: its errors, each with the line of its exception, and its last lines, all without
+/// stack frames.
+fn excerpt(path: &Path) -> String {
+    let log = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return format!("(no log: {error})"),
+    };
+    let text = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("\tat ")).collect();
+    // A broker that gives up logs a hundred lines of orderly shutdown after the error that made it give up.
+    let (before, last) = lines.split_at(lines.len().saturating_sub(10));
+    let is_error = |line: &&str| line.contains("] ERROR ") || line.contains("] FATAL ");
+    let errors = before.chunk_by(|_, next| !is_error(next)).filter(|chunk| chunk.first().is_some_and(is_error));
+    let errors: Vec<&str> = errors.flat_map(|chunk| chunk.iter().take(2).copied()).collect();
+    [errors.get(errors.len().saturating_sub(12)..).unwrap_or_default(), &["…"], last].concat().join("\n")
 }

@@ -52,6 +52,11 @@ impl Client {
         Self { ports }
     }
 
+    /// A client that knows this broker alone, and does not wait for the others.
+    pub(crate) fn only(&self, id: i32) -> Result<Self, Error> {
+        Ok(Self { ports: [(id, self.port(id)?)].into() })
+    }
+
     /// `bootstrap.servers` with every broker.
     pub(crate) fn bootstrap(&self) -> String {
         self.ports.values().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")

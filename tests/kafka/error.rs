@@ -11,7 +11,7 @@ pub(crate) enum Error {
     #[error("Kafka for the tests is not prepared, {} is missing: run tests/install", .0.display())]
     NotInstalled(PathBuf),
     /// A JVM ended by itself.
-    #[error("broker {id} ended by itself ({status}); its log ends with:\n{log}")]
+    #[error("broker {id} ended by itself ({status}); its log says:\n{log}")]
     Ended { id: i32, status: ExitStatus, log: String },
     /// A signal was meant for a broker that does not run.
     #[error("broker {0} does not run")]

@@ -145,7 +145,7 @@ impl Cluster {
                     }
                 }
             }
-            for broker in self.brokers.values().filter(|broker| broker.is_alive()) {
+            for broker in self.brokers.values().filter(|broker| broker.has_to_answer()) {
                 let named = call::brokers_named_at(broker.port).await?;
                 if !ids.iter().all(|id| named.contains(id)) {
                     return Err(Error::NotYet(format!("broker {} names {named:?}", broker.id)));
@@ -241,9 +241,7 @@ impl Cluster {
 
     fn delete(&mut self, id: i32, below: &str) -> Result<(), Error> {
         let broker = self.broker(id)?;
-        if broker.is_running() {
-            return Err(Error::Running(id));
-        }
+        broker.reap()?;
         let directory = broker.directory.join(below);
         std::fs::remove_dir_all(&directory).map_err(Error::system(format!("delete {}", directory.display())))
     }

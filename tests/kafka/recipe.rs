@@ -79,9 +79,10 @@ impl UncleanTruncation {
 /// Loss without any unclean election: with `acks=1` the leader alone acknowledges, and a hung follower is still in sync
 /// when the leader dies.
 ///
-/// Steps: [`create`](Self::create), [`hang_follower`](Self::hang_follower), produce with `acks=1` through
-/// `cluster.bootstrap_of(&[leader])`, [`elect_follower`](Self::elect_follower), [`heal`](Self::heal). From the second
-/// step to the fourth less than the session timeout may pass, or the follower is fenced and the loss does not happen.
+/// Steps: [`create`](Self::create), [`hang_follower`](Self::hang_follower), produce with `acks=1` by
+/// [`Client::only`], [`elect_follower`](Self::elect_follower), [`heal`](Self::heal). From the second step to the fourth
+/// less than the session timeout and than `replica.lag.time.max.ms` (5 s) may pass, or the follower is no longer in sync
+/// and the loss does not happen; the fourth then says so.
 #[derive(Clone, Debug)]
 pub(crate) struct CleanTruncation {
     pair: UncleanTruncation,
@@ -113,7 +114,8 @@ impl CleanTruncation {
     pub(crate) async fn elect_follower(&self, cluster: &mut Cluster) -> Result<Cut, Error> {
         let client = cluster.client();
         let before = client.metadata(self.pair.leader, &self.pair.topic).await?;
-        let before = before.into_iter().next().ok_or(Error::NotYet("no partition".to_owned()))?;
+        let before = before.into_iter().find(|partition| partition.in_sync.contains(&self.pair.follower));
+        let before = before.ok_or_else(|| Error::NotYet("too slow: the follower is no longer in sync".to_owned()))?;
         cluster.kill(self.pair.leader).await?;
         cluster.cont(self.pair.follower)?;
         let after = client.until_leader(&self.pair.topic, 0, Some(self.pair.follower)).await?;
