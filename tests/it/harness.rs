@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
+
 use crate::clusters;
 use crate::kafka::{CleanTruncation, Error, Options, UncleanTruncation, until, values};
 
@@ -46,11 +48,15 @@ async fn a_consumer_goes_on_where_a_commit_by_hand_points() -> Result<(), Error>
     let client = clusters::shared().await.client();
     client.create_topic("groups", &[&[3, 1, 2]], &[]).await?;
     client.produce("groups", 0, &values("v", 10), "all", &[]).await?;
+    client.commit("by-hand", "groups", 0, 2).await?;
+    assert_eq!(client.committed("by-hand", "groups", 0).await?, Some((2, None)));
     client.commit_with("by-hand", "groups", 0, 6, Some(0), "note").await?;
+    assert_eq!(client.committed("by-hand", "groups", 0).await?, Some((6, Some(0))));
     let consumer = client.consume("by-hand", "groups", &[])?;
     consumer.until_consumed(4).await?;
     let read: Vec<i64> = consumer.stop().await.into_iter().map(|(_, record)| record.offset).collect();
     assert_eq!(read, [6, 7, 8, 9]);
+    assert_eq!(client.committed("by-hand", "groups", 0).await?.map(|(offset, _)| offset), Some(10));
     let consumer = client.consume("slow", "groups", &[("group.protocol", "consumer")])?;
     consumer.delay(Duration::from_secs(600));
     consumer.until_consumed(1).await?;
@@ -146,4 +152,31 @@ async fn a_condition_that_never_holds_is_named() {
     let never = async || Err::<(), _>(Error::NotYet("still dark".to_owned()));
     let error = until("the sun rises", Duration::from_secs(5), never).await.expect_err("it never holds");
     assert_eq!(error.to_string(), "the sun rises: not within 5s; last seen: still dark");
+}
+
+#[tokio::test]
+async fn clients_go_through_the_advertised_port() -> Result<(), Error> {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.map_err(Error::system("bind"))?;
+    let told = proxy.local_addr().map_err(Error::system("bind"))?.port();
+    let options = Options { brokers: 1, advertised_ports: [(1, told)].into(), ..Options::default() };
+    let cluster = clusters::own(options).await;
+    let (client, port) = (cluster.client(), cluster.port(1));
+    client.create_topic("proxied", &[&[1]], &[]).await?;
+    let forwarded = async {
+        loop {
+            let (mut from, _) = proxy.accept().await.expect("a client connects");
+            let mut to = TcpStream::connect(("127.0.0.1", port)).await.expect("the broker listens");
+            // Ends with the test at the latest; how a connection ends is not its subject.
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await.ok() });
+        }
+    };
+    let records = values("v", 3);
+    tokio::select! {
+        () = forwarded => unreachable!("it goes on for ever"),
+        produced = client.produce("proxied", 0, &records, "all", &[]) => assert_eq!(produced?.acked.len(), 3),
+    }
+    let settings = [("message.timeout.ms", "1000")];
+    let without_proxy = client.produce("proxied", 0, &records, "all", &settings).await?;
+    assert_eq!(without_proxy.failed.len(), 3, "nobody forwards any more");
+    Ok(())
 }

@@ -11,9 +11,10 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FindCoordinatorRequest, GroupId,
-    IncrementalAlterConfigsRequest, MetadataRequest, OffsetCommitRequest, TopicName,
+    IncrementalAlterConfigsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -181,6 +182,32 @@ impl Client {
             Ok(())
         })
         .await
+    }
+
+    /// The committed offset and leader epoch of a group on one partition, as its coordinator keeps them.
+    pub(crate) async fn committed(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<(i64, Option<i32>)>, Error> {
+        let of_topic =
+            OffsetFetchRequestTopics::default().with_name(topic_name(topic)).with_partition_indexes(vec![partition]);
+        let of_group =
+            OffsetFetchRequestGroup::default().with_group_id(GroupId(text(group))).with_topics(Some(vec![of_topic]));
+        let request = OffsetFetchRequest::default().with_groups(vec![of_group]);
+        let coordinator = self.coordinator(group).await?;
+        let answer = call("OffsetFetch", self.port(coordinator)?, 8, &request, ANSWER_LIMIT).await?;
+        let mut committed = None;
+        for of_group in answer.groups {
+            accepted("OffsetFetch", of_group.error_code)?;
+            for found in of_group.topics.iter().flat_map(|topic| &topic.partitions) {
+                accepted("OffsetFetch", found.error_code)?;
+                let epoch = (found.committed_leader_epoch >= 0).then_some(found.committed_leader_epoch);
+                committed = (found.committed_offset >= 0).then_some((found.committed_offset, epoch));
+            }
+        }
+        Ok(committed)
     }
 
     /// The broker that coordinates a group.

@@ -22,6 +22,7 @@ mod call;
 mod client;
 mod error;
 mod place;
+mod properties;
 mod recipe;
 mod workload;
 
@@ -33,6 +34,7 @@ use broker::Broker;
 pub(crate) use client::{Client, Partition};
 pub(crate) use error::Error;
 use place::Place;
+use properties::properties;
 pub(crate) use recipe::{CleanTruncation, Cut, UncleanTruncation};
 pub(crate) use workload::{Consumer, Log, Produced, Record, values};
 
@@ -271,95 +273,6 @@ pub(crate) async fn until<T>(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
     }
-}
-
-/// The properties of one node: a broker (its number in the block of ports) or the dedicated controller (`None`).
-fn properties(
-    options: &Options,
-    place: &Place,
-    voters: &[(i32, u16)],
-    id: i32,
-    index: Option<u16>,
-) -> Vec<(String, String)> {
-    let mut listeners = Vec::new();
-    let mut advertised = Vec::new();
-    if let Some(index) = index {
-        let (own, internal) = (place.port(index), place.port(6 + index));
-        let told = options.advertised_ports.get(&id).copied().unwrap_or(own);
-        listeners.extend([format!("CLIENT://127.0.0.1:{own}"), format!("INTERNAL://127.0.0.1:{internal}")]);
-        advertised.extend([format!("CLIENT://127.0.0.1:{told}"), format!("INTERNAL://127.0.0.1:{internal}")]);
-    }
-    let votes = voters.iter().find(|(voter, _)| *voter == id);
-    listeners.extend(votes.map(|(_, port)| format!("CONTROLLER://127.0.0.1:{port}")));
-    let roles = match (index, votes) {
-        (Some(_), Some(_)) => "broker,controller",
-        (Some(_), None) => "broker",
-        (None, _) => "controller",
-    };
-    let quorum: Vec<String> = voters.iter().map(|(voter, port)| format!("{voter}@127.0.0.1:{port}")).collect();
-    let replicas = options.brokers.min(3).to_string();
-    let majority = options.brokers.min(2).to_string();
-    let session = options.session_timeout_ms.to_string();
-    let offsets_partitions = options.offsets_partitions.to_string();
-    let node = id.to_string();
-    let log = place.directory().join(&node).join("log").display().to_string();
-    let (listeners, advertised, quorum) = (listeners.join(","), advertised.join(","), quorum.join(","));
-    let mut properties = vec![
-        ("node.id", node.as_str()),
-        ("process.roles", roles),
-        ("log.dirs", &log),
-        ("controller.listener.names", "CONTROLLER"),
-        ("controller.quorum.voters", &quorum),
-        ("listeners", &listeners),
-        ("listener.security.protocol.map", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"),
-        ("broker.session.timeout.ms", &session),
-        ("broker.heartbeat.interval.ms", "500"),
-        // Internal topics as small as they may be; three replicas, so that any one broker may go.
-        ("offsets.topic.num.partitions", &offsets_partitions),
-        ("offsets.topic.replication.factor", &replicas),
-        ("offsets.topic.segment.bytes", "16777216"),
-        ("transaction.state.log.num.partitions", "2"),
-        ("transaction.state.log.replication.factor", &replicas),
-        ("transaction.state.log.min.isr", &majority),
-        ("transaction.state.log.segment.bytes", "16777216"),
-        ("share.coordinator.state.topic.num.partitions", "2"),
-        ("share.coordinator.state.topic.replication.factor", &replicas),
-        ("share.coordinator.state.topic.min.isr", &majority),
-        ("default.replication.factor", &replicas),
-        ("min.insync.replicas", &majority),
-        // What a test did not ask for must not happen.
-        ("auto.create.topics.enable", "false"),
-        ("auto.leader.rebalance.enable", "false"),
-        ("log.initial.task.delay.ms", "5000"),
-        ("log.retention.check.interval.ms", "5000"),
-        // Faults show, and groups settle, in seconds.
-        ("replica.lag.time.max.ms", "5000"),
-        ("replica.fetch.wait.max.ms", "200"),
-        ("group.initial.rebalance.delay.ms", "0"),
-        ("group.min.session.timeout.ms", "1000"),
-        ("group.consumer.min.heartbeat.interval.ms", "200"),
-        ("group.consumer.heartbeat.interval.ms", "1000"),
-        ("group.consumer.min.session.timeout.ms", "1000"),
-        ("group.consumer.session.timeout.ms", "10000"),
-        ("group.share.min.heartbeat.interval.ms", "200"),
-        ("group.share.heartbeat.interval.ms", "1000"),
-        ("group.share.min.session.timeout.ms", "1000"),
-        ("group.share.session.timeout.ms", "10000"),
-        // Few threads and small buffers.
-        ("num.network.threads", "2"),
-        ("num.io.threads", "4"),
-        ("background.threads", "2"),
-        ("num.recovery.threads.per.data.dir", "1"),
-        ("log.cleaner.dedupe.buffer.size", "8388608"),
-        ("log.cleaner.io.buffer.size", "65536"),
-        ("log.index.size.max.bytes", "1048576"),
-    ];
-    if index.is_some() {
-        properties.extend([("inter.broker.listener.name", "INTERNAL"), ("advertised.listeners", advertised.as_str())]);
-    }
-    let own = properties.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-    // Of a key given twice a properties file keeps the last.
-    own.chain(options.properties.iter().cloned()).collect()
 }
 
 /// A fresh cluster id: 16 bytes in URL-safe base64, whose last character carries two bits only.
