@@ -1,0 +1,75 @@
+//! ConsumerGroupDescribe: state and members of KIP-848 groups.
+
+use std::ops::RangeInclusive;
+
+use super::Request;
+use super::describe_groups::{Described, DescribedMember};
+use crate::wire::codec::{Malformed, Reader, Writer};
+
+/// Asks for groups by id.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerGroupDescribe {
+    pub(crate) ids: Vec<String>,
+}
+
+impl Request for ConsumerGroupDescribe {
+    const KEY: i16 = 69;
+    const NAME: &'static str = "ConsumerGroupDescribe";
+    const VERSIONS: RangeInclusive<i16> = 0..=1;
+    const FLEXIBLE_FROM: i16 = 0;
+    type Response = Vec<Described>;
+
+    fn write(&self, _version: i16, to: &mut Writer) {
+        to.array(&self.ids, |to, id| to.string(id));
+        to.bool(false); // include_authorized_operations
+        to.tags();
+    }
+
+    fn read(version: i16, from: &mut Reader<'_>) -> Result<Vec<Described>, Malformed> {
+        from.i32()?; // throttle_time_ms
+        let groups = from.array(20, |from| {
+            let error_code = from.i16()?;
+            from.nullable_string()?; // error_message
+            let id = from.string()?;
+            let state = from.string()?;
+            from.i32()?; // group_epoch
+            from.i32()?; // assignment_epoch
+            from.string()?; // assignor_name
+            let members = from.array(14, |from| member(version, from))?;
+            from.i32()?; // authorized_operations
+            from.tags()?;
+            Ok(Described { error_code, id, state, members })
+        })?;
+        from.tags()?;
+        Ok(groups)
+    }
+}
+
+fn member(version: i16, from: &mut Reader<'_>) -> Result<DescribedMember, Malformed> {
+    let id = from.string()?;
+    from.nullable_string()?; // instance_id
+    from.nullable_string()?; // rack_id
+    from.i32()?; // member_epoch
+    let client_id = from.string()?;
+    let host = from.string()?;
+    from.array(1, Reader::string)?; // subscribed_topic_names
+    from.nullable_string()?; // subscribed_topic_regex
+    let assignment = assignment(from)?;
+    self::assignment(from)?; // target_assignment
+    if version >= 1 {
+        from.i8()?; // member_type
+    }
+    from.tags()?;
+    Ok(DescribedMember { id, client_id, host, assignment })
+}
+
+fn assignment(from: &mut Reader<'_>) -> Result<Vec<(String, Vec<i32>)>, Malformed> {
+    let topics = from.array(19, |from| {
+        from.uuid()?;
+        let topic = (from.string()?, from.i32s()?);
+        from.tags()?;
+        Ok(topic)
+    })?;
+    from.tags()?;
+    Ok(topics)
+}
