@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::Request;
 use super::describe_groups::{Described, DescribedMember};
+use super::{ByTopic, Request};
 use crate::wire::codec::{Malformed, Reader, Writer};
 
 /// Asks for groups by id.
@@ -63,7 +63,7 @@ fn member(version: i16, from: &mut Reader<'_>) -> Result<DescribedMember, Malfor
     Ok(DescribedMember { id, client_id, host, assignment })
 }
 
-fn assignment(from: &mut Reader<'_>) -> Result<Vec<(String, Vec<i32>)>, Malformed> {
+fn assignment(from: &mut Reader<'_>) -> Result<ByTopic<i32>, Malformed> {
     let topics = from.array(19, |from| {
         from.uuid()?;
         let topic = (from.string()?, from.i32s()?);

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Request;
+use super::{ByTopic, Request};
 use crate::wire::codec::{Malformed, Reader, Writer};
 
 /// Asks for groups by id.
@@ -26,7 +26,7 @@ pub(crate) struct DescribedMember {
     pub(crate) id: String,
     pub(crate) client_id: String,
     pub(crate) host: String,
-    pub(crate) assignment: Vec<(String, Vec<i32>)>,
+    pub(crate) assignment: ByTopic<i32>,
 }
 
 impl Request for DescribeGroups {
@@ -88,7 +88,7 @@ fn member(version: i16, consumer: bool, from: &mut Reader<'_>) -> Result<Describ
 
 /// The partitions in a `ConsumerProtocolAssignment`. Its bytes come from another client through the broker unseen, so
 /// what cannot be read is that member's own affair.
-fn assignment(bytes: &[u8]) -> Result<Vec<(String, Vec<i32>)>, Malformed> {
+fn assignment(bytes: &[u8]) -> Result<ByTopic<i32>, Malformed> {
     let mut from = Reader::new(bytes, false);
     from.i16()?; // version: what follows has been the same in all of them
     from.array(6, |from| Ok((from.string()?, from.i32s()?)))
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_assignment_names_its_partitions() {
-        let cases: [(&str, &[u8], Option<Vec<(String, Vec<i32>)>>); 4] = [
+        let cases: [(&str, &[u8], Option<ByTopic<i32>>); 4] = [
             (
                 "one topic, user data null",
                 &[0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff],

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Request;
+use super::{ByTopic, Request};
 use crate::wire::codec::{Malformed, Reader, Writer};
 
 /// Which end of the log is asked for.
@@ -26,7 +26,7 @@ pub(crate) struct ListOffsets {
     /// How long the leader may take over remote storage, in milliseconds.
     pub(crate) timeout_ms: i32,
     /// By topic: partition and its leader epoch, -1 where not known.
-    pub(crate) topics: Vec<(String, Vec<(i32, i32)>)>,
+    pub(crate) topics: ByTopic<(i32, i32)>,
 }
 
 /// One partition's answer; an offset of -1 is none.
@@ -42,7 +42,7 @@ impl Request for ListOffsets {
     const NAME: &'static str = "ListOffsets";
     const VERSIONS: RangeInclusive<i16> = 1..=10;
     const FLEXIBLE_FROM: i16 = 6;
-    type Response = Vec<(String, Vec<ListedOffset>)>;
+    type Response = ByTopic<ListedOffset>;
 
     fn write(&self, version: i16, to: &mut Writer) {
         let (timestamp, isolation) = match self.end {

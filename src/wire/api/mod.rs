@@ -17,8 +17,11 @@ use std::ops::RangeInclusive;
 
 use super::codec::{Malformed, Reader, TooLong, Writer};
 
+/// Partitions by topic name, as messages nest them.
+pub(crate) type ByTopic<T> = Vec<(String, Vec<T>)>;
+
 /// One API: how its requests are written and its responses read.
-pub(crate) trait Request: Sync {
+pub(crate) trait Request: Send + Sync {
     /// The API's key in the protocol.
     const KEY: i16;
     /// The API's name in the protocol.

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Request;
+use super::{ByTopic, Request};
 use crate::wire::codec::{Malformed, Reader, Writer};
 
 /// Asks for all commits of groups, without waiting for transactions in flight (`require_stable` false: a commit that
@@ -24,7 +24,7 @@ pub(crate) struct GroupCommits {
     /// Empty before version 8.
     pub(crate) id: String,
     pub(crate) error_code: i16,
-    pub(crate) topics: Vec<(String, Vec<Commit>)>,
+    pub(crate) topics: ByTopic<Commit>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Request for OffsetFetch {
     }
 }
 
-fn topics(version: i16, from: &mut Reader<'_>) -> Result<Vec<(String, Vec<Commit>)>, Malformed> {
+fn topics(version: i16, from: &mut Reader<'_>) -> Result<ByTopic<Commit>, Malformed> {
     from.array(2, |from| {
         let name = from.string()?;
         let commits = from.array(15, |from| {

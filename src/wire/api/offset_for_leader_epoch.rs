@@ -2,14 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::Request;
+use super::{ByTopic, Request};
 use crate::wire::codec::{Malformed, Reader, Writer};
 
 /// Asks a leader for the ends of epochs. An answer does not repeat the epoch it was asked for, so a partition is asked
 /// for one epoch in each request.
 #[derive(Clone, Debug)]
 pub(crate) struct OffsetForLeaderEpoch {
-    pub(crate) topics: Vec<(String, Vec<EpochQuestion>)>,
+    pub(crate) topics: ByTopic<EpochQuestion>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Request for OffsetForLeaderEpoch {
     const NAME: &'static str = "OffsetForLeaderEpoch";
     const VERSIONS: RangeInclusive<i16> = 2..=4;
     const FLEXIBLE_FROM: i16 = 4;
-    type Response = Vec<(String, Vec<EpochAnswer>)>;
+    type Response = ByTopic<EpochAnswer>;
 
     fn write(&self, version: i16, to: &mut Writer) {
         if version >= 3 {

@@ -1,0 +1,63 @@
+//! Counts the requests we send, by API and outcome.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How a request ended: with an answer that could be read, or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Answered,
+    Failed,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    answered: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Requests by API name and outcome.
+#[derive(Debug)]
+pub(crate) struct RequestCounts(BTreeMap<&'static str, Count>);
+
+impl RequestCounts {
+    /// Counts of the APIs named, all zero.
+    pub(crate) fn new(apis: &[&'static str]) -> Self {
+        Self(apis.iter().map(|api| (*api, Count::default())).collect())
+    }
+
+    pub(crate) fn add(&self, api: &'static str, outcome: Outcome) {
+        let Some(count) = self.0.get(api) else { return };
+        match outcome {
+            Outcome::Answered => count.answered.fetch_add(1, Ordering::Relaxed),
+            Outcome::Failed => count.failed.fetch_add(1, Ordering::Relaxed),
+        };
+    }
+
+    /// What was counted since the last call.
+    pub(crate) fn take(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        let mut counts = BTreeMap::new();
+        for (api, count) in &self.0 {
+            counts.insert((*api, "answered"), count.answered.swap(0, Ordering::Relaxed));
+            counts.insert((*api, "failed"), count.failed.swap(0, Ordering::Relaxed));
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_once() {
+        let counts = RequestCounts::new(&["Metadata", "ListGroups"]);
+        counts.add("Metadata", Outcome::Answered);
+        counts.add("Metadata", Outcome::Answered);
+        counts.add("Metadata", Outcome::Failed);
+        let want = [(("Metadata", "answered"), 2), (("Metadata", "failed"), 1)];
+        assert_eq!(counts.take(), want.into_iter().collect());
+        assert_eq!(counts.take(), BTreeMap::new());
+    }
+}
