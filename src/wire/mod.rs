@@ -1,7 +1,33 @@
 //! The poll plane: our own small Kafka client, read-only, and never blind.
+//!
+//! [`Cluster::snapshot`] reads a whole cluster in one turn. It is total: a broker that hangs or refuses costs its own
+//! part of the reading and nobody else's. [`Witness`] answers single questions of proof in between.
 
 mod api;
+mod cluster;
 mod codec;
+mod commits;
+mod configs;
 mod connection;
+mod coordinator;
+mod description;
+mod epochs;
+mod gaps;
+mod group_list;
+mod groups;
+mod hedge;
+mod options;
+mod poll;
+mod pool;
 mod requests;
+mod sightings;
+mod snapshot;
+mod topology;
 mod transport;
+mod turn;
+mod watermarks;
+mod witness;
+
+pub use cluster::Cluster;
+pub use options::{Filter, Options, Scope};
+pub use witness::Witness;

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn an_assignment_names_its_partitions() {
-        let cases: [(&str, &[u8], Option<ByTopic<i32>>); 4] = [
+        type Case = (&'static str, &'static [u8], Option<ByTopic<i32>>);
+        let cases: [Case; 4] = [
             (
                 "one topic, user data null",
                 &[0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff],

@@ -1,0 +1,129 @@
+//! Committed offsets, by OffsetFetch at a group's coordinator.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::api::error;
+use super::api::offset_fetch::{GroupCommits, MANY_GROUPS_FROM, OffsetFetch};
+use super::turn::Turn;
+use crate::clock::Clock;
+use crate::model::{
+    BrokerId, CommittedOffset, GroupId, LeaderEpoch, Missing, Offset, PartitionId, Reading, Timestamp, TopicName,
+    TopicPartition,
+};
+
+/// What a group committed, by partition.
+pub(crate) type Commits = BTreeMap<TopicPartition, Reading<CommittedOffset>>;
+
+/// Requests of many groups in flight at a broker: more would only fill its memory.
+const MANY_IN_FLIGHT: usize = 4;
+/// Requests of one group in flight at a broker.
+const SINGLE_IN_FLIGHT: usize = 32;
+
+/// Asks a coordinator for the commits of groups; each comes with the time it was asked for.
+pub(crate) async fn commits(
+    turn: &Turn<'_>,
+    clock: &Clock,
+    broker: BrokerId,
+    groups: &[GroupId],
+    per_request: usize,
+) -> Vec<(GroupId, Timestamp, Reading<Commits>)> {
+    let many = match turn.version::<OffsetFetch>(broker).await {
+        Ok(version) => version >= MANY_GROUPS_FROM,
+        Err(why) => {
+            let at = clock.wall();
+            return groups.iter().map(|id| (id.clone(), at, Reading::Missing(why))).collect();
+        }
+    };
+    let (per_request, in_flight) = if many { (per_request.max(1), MANY_IN_FLIGHT) } else { (1, SINGLE_IN_FLIGHT) };
+    let mut requests = Vec::new();
+    for chunk in groups.chunks(per_request) {
+        requests.push(chunk_commits(turn, clock, broker, chunk));
+    }
+    let answers: Vec<_> = stream::iter(requests).buffered(in_flight).collect().await;
+    answers.concat()
+}
+
+async fn chunk_commits(
+    turn: &Turn<'_>,
+    clock: &Clock,
+    broker: BrokerId,
+    groups: &[GroupId],
+) -> Vec<(GroupId, Timestamp, Reading<Commits>)> {
+    let request = OffsetFetch { ids: groups.iter().map(|id| id.as_str().to_owned()).collect() };
+    let at = clock.wall();
+    let answer = turn.ask(broker, &request).await;
+    let mut answers: Vec<GroupCommits> = match answer {
+        Ok(answers) => answers,
+        Err(why) => return groups.iter().map(|id| (id.clone(), at, Reading::Missing(why))).collect(),
+    };
+    if let ([id], [answer]) = (groups, answers.as_mut_slice())
+        && answer.id.is_empty()
+    {
+        // Before version 8 the answer does not repeat the group.
+        answer.id = id.as_str().to_owned();
+    }
+    let mut answers: BTreeMap<String, GroupCommits> =
+        answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
+    let commits = groups.iter().map(|id| {
+        let reading = answers.remove(id.as_str()).map_or(Reading::Missing(Missing::Garbled(broker)), group_commits);
+        (id.clone(), at, reading)
+    });
+    commits.collect()
+}
+
+fn group_commits(answer: GroupCommits) -> Reading<Commits> {
+    if let Some(why) = error::missing(answer.error_code) {
+        return Reading::Missing(why);
+    }
+    let mut commits = Commits::new();
+    for (topic, partitions) in answer.topics {
+        let topic = TopicName::from(topic);
+        for commit in partitions {
+            let reading = match (error::missing(commit.error_code), Offset::new(commit.offset)) {
+                (Some(why), _) => Reading::Missing(why),
+                (None, Some(offset)) => {
+                    Reading::Read(CommittedOffset { offset, leader_epoch: LeaderEpoch::new(commit.leader_epoch) })
+                }
+                (None, None) => continue,
+            };
+            let partition = PartitionId(commit.partition);
+            commits.insert(TopicPartition { topic: topic.clone(), partition }, reading);
+        }
+    }
+    Reading::Read(commits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::offset_fetch::Commit;
+    use super::*;
+
+    #[test]
+    fn a_partition_without_a_commit_is_left_out() {
+        let commit =
+            |partition, offset, leader_epoch, error_code| Commit { partition, offset, leader_epoch, error_code };
+        let answer = GroupCommits {
+            id: "g".to_owned(),
+            error_code: 0,
+            topics: vec![(
+                "t".to_owned(),
+                vec![commit(0, 0, 0, 0), commit(1, 9, -1, 0), commit(2, -1, -1, 0), commit(3, -1, -1, 29)],
+            )],
+        };
+        let read = |offset, epoch| {
+            let offset = Offset::new(offset).expect("not negative");
+            Reading::Read(CommittedOffset { offset, leader_epoch: LeaderEpoch::new(epoch) })
+        };
+        let want = [
+            (TopicPartition::new("t", 0), read(0, 0)),
+            (TopicPartition::new("t", 1), read(9, -1)),
+            (TopicPartition::new("t", 3), Reading::Missing(Missing::TopicNotAuthorized)),
+        ];
+        assert_eq!(group_commits(answer), Reading::Read(want.into_iter().collect()));
+        let refused = GroupCommits { error_code: 16, ..GroupCommits::default() };
+        assert_eq!(group_commits(refused), Reading::Missing(Missing::CoordinatorMoving));
+    }
+}

@@ -1,0 +1,193 @@
+//! The connections to all brokers of a cluster: at most one for polling and one for proofs on demand to each.
+//!
+//! A broker that could not be connected to is left alone for a while that grows with each attempt. Nobody waits for
+//! that while: a turn that falls into it gets the last error at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use super::api::Request;
+use super::api::api_versions::ApiVersions;
+use super::api::consumer_group_describe::ConsumerGroupDescribe;
+use super::api::describe_configs::DescribeConfigs;
+use super::api::describe_groups::DescribeGroups;
+use super::api::list_groups::ListGroups;
+use super::api::list_offsets::ListOffsets;
+use super::api::metadata::Metadata;
+use super::api::offset_fetch::OffsetFetch;
+use super::api::offset_for_leader_epoch::OffsetForLeaderEpoch;
+use super::connection::{CallError, Connection, Limits};
+use super::requests::RequestCounts;
+use super::transport::{Address, dial};
+use crate::model::BrokerId;
+
+/// What a connection is for: a proof on demand never queues behind a poll's largest answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    Poll,
+    Witness,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Peer {
+    /// A broker, where the metadata says it listens.
+    Broker(BrokerId, Address),
+    /// Whichever broker listens there.
+    Bootstrap(Address),
+}
+
+impl Peer {
+    const fn address(&self) -> &Address {
+        match self {
+            Self::Broker(_, address) | Self::Bootstrap(address) => address,
+        }
+    }
+}
+
+/// One use of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) connection: Connection,
+    /// When it was opened.
+    pub(crate) since: Instant,
+    /// True when it was opened for this use.
+    pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Untried,
+    Open(Connection, Instant),
+    Resting {
+        failures: u32,
+        until: Instant,
+        last: CallError,
+    },
+}
+
+type Slots = BTreeMap<(Peer, Lane), Arc<Mutex<Slot>>>;
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    limits: Limits,
+    connect_timeout: Duration,
+    pub(crate) counts: Arc<RequestCounts>,
+    slots: Mutex<Slots>,
+}
+
+const FIRST_REST: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
+impl Pool {
+    pub(crate) fn new(limits: Limits, connect_timeout: Duration) -> Self {
+        let counts = RequestCounts::new(&[
+            ApiVersions::NAME,
+            Metadata::NAME,
+            ListGroups::NAME,
+            DescribeGroups::NAME,
+            ConsumerGroupDescribe::NAME,
+            OffsetFetch::NAME,
+            ListOffsets::NAME,
+            OffsetForLeaderEpoch::NAME,
+            DescribeConfigs::NAME,
+        ]);
+        Self { limits, connect_timeout, counts: Arc::new(counts), slots: Mutex::default() }
+    }
+
+    /// A sound connection, opened now where there is none.
+    pub(crate) async fn line(&self, peer: &Peer, lane: Lane, deadline: Instant) -> Result<Line, CallError> {
+        let slot = Arc::clone(self.slots.lock().await.entry((peer.clone(), lane)).or_default());
+        // Whoever comes while another opens it waits for that one's result.
+        let mut slot = timeout_at(deadline, slot.lock()).await.map_err(|_| CallError::TimedOut)?;
+        let failures = match &*slot {
+            Slot::Open(connection, since) if connection.is_sound() => {
+                return Ok(Line { connection: connection.clone(), since: *since, fresh: false });
+            }
+            Slot::Resting { until, last, .. } if Instant::now() < *until => return Err(last.clone()),
+            Slot::Resting { failures, .. } => *failures,
+            Slot::Open(..) | Slot::Untried => 0,
+        };
+        match self.open(peer, deadline).await {
+            Ok(connection) => {
+                if failures > 0 {
+                    info!(address = %peer.address(), "broker answers again");
+                }
+                let since = Instant::now();
+                *slot = Slot::Open(connection.clone(), since);
+                Ok(Line { connection, since, fresh: true })
+            }
+            Err(error) => {
+                if failures == 0 {
+                    warn!(address = %peer.address(), %error, "broker cannot be asked");
+                }
+                let until = Instant::now() + rest(failures, jitter());
+                *slot = Slot::Resting { failures: failures.saturating_add(1), until, last: error.clone() };
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the connections to all but `peers`.
+    pub(crate) async fn keep(&self, peers: &[Peer]) {
+        self.slots.lock().await.retain(|(peer, _), _| peers.contains(peer));
+    }
+
+    async fn open(&self, peer: &Peer, deadline: Instant) -> Result<Connection, CallError> {
+        let deadline = deadline.min(Instant::now() + self.connect_timeout);
+        let dialled = timeout_at(deadline, dial(peer.address())).await.map_err(|_| CallError::TimedOut)?;
+        let stream = dialled.map_err(|error| CallError::Unreachable(error.to_string()))?;
+        Connection::open(stream, self.limits.clone(), Arc::clone(&self.counts), deadline).await
+    }
+}
+
+/// How long a broker rests after so many failures before this one; `jitter` is in 0..=255.
+fn rest(failures: u32, jitter: u8) -> Duration {
+    let longest = FIRST_REST.saturating_mul(1 << failures.min(8)).min(LONGEST_REST);
+    // Three quarters to all of it, so that many clients do not come back together.
+    longest.mul_f64(0.75 + f64::from(jitter) / 1020.0)
+}
+
+fn jitter() -> u8 {
+    let mut byte = [0; 1];
+    // Without randomness there is no jitter, and nothing else is lost.
+    getrandom::fill(&mut byte).map_or(0, |()| byte[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_grows_up_to_its_limit() {
+        let cases = [(0, 187, 250), (1, 375, 500), (4, 3000, 4000), (5, 3750, 5000), (99, 3750, 5000)];
+        for (failures, least, most) in cases {
+            assert_eq!(rest(failures, 0).as_millis(), least, "{failures} failures");
+            assert_eq!(rest(failures, u8::MAX).as_millis(), most, "{failures} failures");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_broker_rests() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        drop(listener);
+        let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
+        let pool = Pool::new(limits, Duration::from_secs(2));
+        let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
+        let soon = Instant::now() + Duration::from_secs(5);
+        let refused = pool.line(&peer, Lane::Poll, soon).await.expect_err("nobody listens");
+        assert!(matches!(refused, CallError::Unreachable(_)), "{refused}");
+        let again = pool.line(&peer, Lane::Poll, soon).await.expect_err("it rests");
+        assert_eq!(again, refused);
+        let slots = pool.slots.lock().await;
+        let slot = slots.values().next().expect("one slot").lock().await;
+        assert!(matches!(&*slot, Slot::Resting { failures: 1, .. }), "one attempt was made");
+    }
+}
