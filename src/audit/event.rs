@@ -66,6 +66,9 @@ pub enum Event {
         topic_id: TopicId,
         /// Its partitions.
         partitions: Vec<PartitionId>,
+        /// When the request was about to be sent: an answer received before it was about this topic, not about its
+        /// successor of the same name.
+        begun: Moment,
     },
     /// What each answering broker says of the leaders, asked after the moment inside.
     EpochsSighted(Vec<EpochSighting>),
