@@ -1,0 +1,146 @@
+//! What the ledger states beyond its sums: the material of findings, with the evidence of each record.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Reread;
+use super::record::{CanaryClass, RecordKey};
+use super::saved::Bracket;
+use crate::model::{BrokerId, EpochEnd, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
+
+/// What happened to the records of an anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnomalyKind {
+    /// Acknowledged, and proven to be gone unread.
+    Lost,
+    /// Read, and later proven to be gone.
+    TruncatedAfterDelivery,
+    /// Read at more than one offset.
+    Duplicated,
+}
+
+/// Which anomaly: there is one per kind, class, partition, topic id and leader epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AnomalyKey {
+    /// What happened.
+    pub kind: AnomalyKind,
+    /// The class of the records.
+    pub class: CanaryClass,
+    /// Their partition.
+    pub partition: PartitionId,
+    /// The life of the topic; none where it was never sighted.
+    pub topic_id: Option<TopicId>,
+    /// The epoch they were written in: exact where one was read, else the highest sighted before the send.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// An answer to OffsetForLeaderEpoch, with its question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochAnswer {
+    /// The epoch asked for.
+    pub asked: LeaderEpoch,
+    /// The epoch of the leader that answered (sent as CurrentLeaderEpoch, so no other answers).
+    pub current: LeaderEpoch,
+    /// What it answered.
+    pub end: EpochEnd,
+    /// The log start it told afterwards.
+    pub log_start: Offset,
+    /// The wall clock when the answer was in.
+    pub told_at: Timestamp,
+}
+
+/// Why one record is part of the anomaly.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordEvidence {
+    /// Which record.
+    pub key: RecordKey,
+    /// Its offset: of the ack, or of the extra copy.
+    pub offset: Offset,
+    /// The wall clock when it was sent.
+    pub sent_at: Timestamp,
+    /// The wall clock when it was acknowledged.
+    pub acked_at: Option<Timestamp>,
+    /// Who acknowledged it.
+    pub broker: Option<BrokerId>,
+    /// Between which epochs it was appended.
+    pub bracket: Bracket,
+    /// What OffsetForLeaderEpoch proved.
+    pub epoch_answer: Option<EpochAnswer>,
+    /// What a fresh connection found at the offset.
+    pub reread: Option<Reread>,
+    /// All offsets it was read at.
+    pub read_at: Vec<Offset>,
+}
+
+/// The records of one kind, class, partition and leader epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Anomaly {
+    /// Which.
+    pub key: AnomalyKey,
+    /// How many records (of `Duplicated`: extra copies).
+    pub count: u64,
+    /// Their offsets, sorted; at most [`Anomaly::OFFSETS_KEPT`].
+    pub offsets: Vec<Offset>,
+    /// The log end (or, where only that is known, the highest offset read, plus one) when it was last extended.
+    pub log_end: Option<Offset>,
+    /// The evidence of the first [`Anomaly::RECORDS_KEPT`] records.
+    pub records: Vec<RecordEvidence>,
+    /// How many of the records were read again afterwards.
+    pub resurfaced: u64,
+    /// When its first record was stated.
+    pub first_at: Timestamp,
+    /// When its latest record was stated.
+    pub last_at: Timestamp,
+}
+
+impl Anomaly {
+    /// So many offsets are listed; `count` goes on.
+    pub const OFFSETS_KEPT: usize = 10_000;
+    /// So many records keep their evidence.
+    pub const RECORDS_KEPT: usize = 100;
+
+    pub(super) fn new(key: AnomalyKey, at: Timestamp) -> Self {
+        Self {
+            key,
+            count: 0,
+            offsets: Vec::new(),
+            log_end: None,
+            records: Vec::new(),
+            resurfaced: 0,
+            first_at: at,
+            last_at: at,
+        }
+    }
+
+    pub(super) fn add(&mut self, evidence: RecordEvidence, log_end: Option<Offset>, at: Timestamp) {
+        self.count += 1;
+        self.last_at = at;
+        self.log_end = log_end.or(self.log_end);
+        if self.offsets.len() < Self::OFFSETS_KEPT {
+            let place = self.offsets.partition_point(|offset| *offset <= evidence.offset);
+            self.offsets.insert(place, evidence.offset);
+        }
+        if self.records.len() < Self::RECORDS_KEPT {
+            self.records.push(evidence);
+        }
+    }
+
+    /// The evidence as the contract shows it: `offset`, `leader_epoch` and `log_end` are always there.
+    #[must_use]
+    pub fn evidence(&self) -> serde_json::Value {
+        let list = match self.key.kind {
+            AnomalyKind::Lost | AnomalyKind::TruncatedAfterDelivery => "lost_offsets",
+            AnomalyKind::Duplicated => "duplicate_offsets",
+        };
+        let mut object = serde_json::json!({
+            "offset": self.offsets.first(),
+            "leader_epoch": self.key.leader_epoch,
+            "log_end": self.log_end,
+            "topic_id": self.key.topic_id,
+            "resurfaced": self.resurfaced,
+            "records": self.records,
+        });
+        object[list] = serde_json::json!(self.offsets);
+        object
+    }
+}

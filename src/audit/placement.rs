@@ -1,0 +1,92 @@
+//! Where the canary's partitions are to be, so that every broker leads one.
+
+use std::collections::BTreeSet;
+
+use crate::model::BrokerId;
+
+/// Brokers that lead a canary partition / brokers in the metadata; nothing while there is no broker.
+#[must_use]
+pub fn coverage(leaders: &[Option<BrokerId>], brokers: &[BrokerId]) -> Option<f64> {
+    let brokers: BTreeSet<BrokerId> = brokers.iter().copied().collect();
+    let leading: BTreeSet<BrokerId> = leaders.iter().flatten().copied().filter(|id| brokers.contains(id)).collect();
+    (!brokers.is_empty()).then(|| leading.len() as f64 / brokers.len() as f64)
+}
+
+/// The brokers that lead no canary partition, in order.
+#[must_use]
+pub fn uncovered(leaders: &[Option<BrokerId>], brokers: &[BrokerId]) -> Vec<BrokerId> {
+    let leading: BTreeSet<BrokerId> = leaders.iter().flatten().copied().collect();
+    let all: BTreeSet<BrokerId> = brokers.iter().copied().collect();
+    all.difference(&leading).copied().collect()
+}
+
+/// How the canary topic is to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacementPlan {
+    /// Per partition its replicas, the preferred leader first.
+    pub replicas: Vec<Vec<BrokerId>>,
+    /// Copies of each record: 3, or as many as there are brokers.
+    pub replication_factor: usize,
+    /// `min.insync.replicas`: one less than the copies, at least 1.
+    pub min_insync_replicas: usize,
+}
+
+impl PlacementPlan {
+    /// One partition per broker, each broker the preferred leader of one; nothing without a broker.
+    #[must_use]
+    pub fn for_brokers(brokers: &[BrokerId]) -> Option<Self> {
+        let brokers: Vec<BrokerId> = brokers.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let replication_factor = brokers.len().min(3);
+        if replication_factor == 0 {
+            return None;
+        }
+        let replicas = (0..brokers.len())
+            .map(|first| brokers.iter().cycle().skip(first).take(replication_factor).copied().collect())
+            .collect();
+        Some(Self { replicas, replication_factor, min_insync_replicas: (replication_factor - 1).max(1) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(numbers: &[i32]) -> Vec<BrokerId> {
+        numbers.iter().copied().map(BrokerId).collect()
+    }
+
+    #[test]
+    fn each_broker_leads_one_partition() {
+        let cases = [
+            ("none", ids(&[]), None),
+            ("one broker", ids(&[7]), Some((vec![ids(&[7])], 1, 1))),
+            ("two brokers", ids(&[2, 1]), Some((vec![ids(&[1, 2]), ids(&[2, 1])], 2, 1))),
+            (
+                "four brokers, three copies",
+                ids(&[1, 2, 3, 4]),
+                Some((vec![ids(&[1, 2, 3]), ids(&[2, 3, 4]), ids(&[3, 4, 1]), ids(&[4, 1, 2])], 3, 2)),
+            ),
+        ];
+        for (name, brokers, want) in cases {
+            let plan = PlacementPlan::for_brokers(&brokers)
+                .map(|plan| (plan.replicas, plan.replication_factor, plan.min_insync_replicas));
+            assert_eq!(plan, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn coverage_counts_brokers_not_partitions() {
+        let led = |numbers: &[Option<i32>]| numbers.iter().map(|id| id.map(BrokerId)).collect::<Vec<_>>();
+        let cases = [
+            ("no broker known", led(&[Some(1)]), ids(&[]), None, vec![]),
+            ("all lead", led(&[Some(1), Some(2)]), ids(&[1, 2]), Some(1.0), vec![]),
+            ("one leads two", led(&[Some(1), Some(1)]), ids(&[1, 2]), Some(0.5), ids(&[2])),
+            ("offline partition", led(&[None, Some(2)]), ids(&[1, 2]), Some(0.5), ids(&[1])),
+            ("leader left the metadata", led(&[Some(9)]), ids(&[1]), Some(0.0), ids(&[1])),
+        ];
+        for (name, leaders, brokers, want, missing) in cases {
+            assert_eq!(coverage(&leaders, &brokers), want, "{name}");
+            assert_eq!(uncovered(&leaders, &brokers), missing, "{name}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What is written in one transaction, and what a restart reads back: the same rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::anomaly::{Anomaly, AnomalyKey};
+use super::record::{CanaryClass, Incarnation, RecordKey};
+use super::state::State;
+use super::summary::Counts;
+use crate::model::{BrokerId, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
+
+/// One place where a record was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The partition it was read from.
+    pub partition: PartitionId,
+    /// Its offset there.
+    pub offset: Offset,
+    /// The leader epoch of its batch, where the client told it.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// The epochs between which a record was appended (`docs/verdicts.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bracket {
+    /// The highest epoch sighted before it was sent; none where nothing was sighted.
+    pub low: Option<LeaderEpoch>,
+    /// The highest epoch it can have been appended in; none while that is not known.
+    pub high: Option<LeaderEpoch>,
+    /// The highest epoch sighted after its ack while the acknowledging broker did not answer.
+    pub sighted: Option<LeaderEpoch>,
+}
+
+/// One record that is still tracked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordRow {
+    /// Which.
+    pub key: RecordKey,
+    /// Where it stands.
+    pub state: State,
+    /// The wall clock when it was sent.
+    pub sent_at: Timestamp,
+    /// The wall clock when it was acknowledged.
+    pub acked_at: Option<Timestamp>,
+    /// Where the ack says it is.
+    pub offset: Option<Offset>,
+    /// Who acknowledged it.
+    pub broker: Option<BrokerId>,
+    /// Between which epochs it was appended.
+    pub bracket: Bracket,
+    /// Where it was read.
+    pub copies: Vec<Copy>,
+    /// Its first receipt was within `deliver_within`; none before it.
+    pub on_time: Option<bool>,
+    /// The wall clock when it reached its present state, where that is a verdict.
+    pub settled_at: Option<Timestamp>,
+    /// The topic was re-created after it was sent.
+    pub of_former_topic: bool,
+    /// It was read again after its loss was stated.
+    pub resurfaced: bool,
+}
+
+/// One class's sums.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassRow {
+    /// Which.
+    pub class: CanaryClass,
+    /// When its first record of this ledger was sent.
+    pub since: Timestamp,
+    /// Its sums (`overdue` is a gauge and always 0 here).
+    pub counts: Counts,
+}
+
+/// How far one partition was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionRow {
+    /// Which.
+    pub partition: PartitionId,
+    /// The next offset to read; none before the first.
+    pub frontier: Option<Offset>,
+    /// The leader epoch of the last record read.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// The sequences of one incarnation, class and partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReservationRow {
+    /// Whose.
+    pub incarnation: Incarnation,
+    /// The class.
+    pub class: CanaryClass,
+    /// The partition.
+    pub partition: PartitionId,
+    /// All sequences below it are accounted for in rows or sums.
+    pub sent_below: u64,
+    /// All sequences below it may have been sent: those from `sent_below` on are indeterminate after a crash.
+    pub reserved_below: u64,
+}
+
+/// One start of the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncarnationRow {
+    /// Its id.
+    pub incarnation: Incarnation,
+    /// The wall clock when it started.
+    pub started_at: Timestamp,
+}
+
+/// What changed since the last call: to be written in one transaction, upserts by key, then removals.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LedgerChanges {
+    /// Records, by key.
+    pub records: Vec<RecordRow>,
+    /// Records that are no longer tracked; their sums are in `classes`.
+    pub removed_records: Vec<RecordKey>,
+    /// Classes, by class.
+    pub classes: Vec<ClassRow>,
+    /// Partitions, by partition.
+    pub partitions: Vec<PartitionRow>,
+    /// Reservations, by incarnation, class and partition. On disk before any of their sequences is sent.
+    pub reservations: Vec<ReservationRow>,
+    /// Incarnations, by id.
+    pub incarnations: Vec<IncarnationRow>,
+    /// Incarnations of which nothing can be read any more: their reservations go too.
+    pub removed_incarnations: Vec<Incarnation>,
+    /// Anomalies, by key.
+    pub anomalies: Vec<Anomaly>,
+    /// Anomalies that are no longer kept.
+    pub removed_anomalies: Vec<AnomalyKey>,
+    /// The topic's id, where it changed.
+    pub topic_id: Option<TopicId>,
+}
+
+impl LedgerChanges {
+    /// True when there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The rows as they were read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SavedLedger {
+    /// All records.
+    pub records: Vec<RecordRow>,
+    /// All classes.
+    pub classes: Vec<ClassRow>,
+    /// All partitions.
+    pub partitions: Vec<PartitionRow>,
+    /// All reservations.
+    pub reservations: Vec<ReservationRow>,
+    /// All incarnations.
+    pub incarnations: Vec<IncarnationRow>,
+    /// All anomalies.
+    pub anomalies: Vec<Anomaly>,
+    /// The topic's id, as last sighted.
+    pub topic_id: Option<TopicId>,
+}
