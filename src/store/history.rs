@@ -158,9 +158,9 @@ impl Store {
                 .await?
             {
                 let Some((topic, topic_id)) = names.topic(row.try_get("topic_series")?) else { continue };
-                for (partition, high_watermark) in decode_watermarks(row.try_get("partitions")?)? {
+                for (partition, high_watermark, leader_epoch) in decode_watermarks(row.try_get("partitions")?)? {
                     let at = TopicPartition { topic: topic.clone(), partition };
-                    turn.high_watermarks.push(RecentWatermark { at, topic_id, high_watermark });
+                    turn.high_watermarks.push(RecentWatermark { at, topic_id, high_watermark, leader_epoch });
                 }
             }
             for row in sqlx::query("select group_series, shape, partitions from lag where turn = ?")
@@ -179,6 +179,26 @@ impl Store {
             }
         }
         Ok(read.into_iter().map(|(_, turn)| turn).collect())
+    }
+
+    /// The last known id of each topic of a cluster, so that a re-creation while nobody looked is seen.
+    ///
+    /// # Errors
+    /// Where the file could not be read.
+    pub async fn last_topic_ids(&self, cluster: &ClusterName) -> Result<Vec<(TopicName, TopicId)>, StoreError> {
+        // Ids of series are given in the order of first sight, and a topic's id never comes back.
+        let rows = sqlx::query(
+            "select name, detail, max(id) from series where cluster = ? and kind = 'topic' and detail <> '' group by name",
+        )
+        .bind(cluster.as_str())
+        .fetch_all(&self.history)
+        .await?;
+        let mut topics = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (name, id): (&str, &str) = (row.try_get("name")?, row.try_get("detail")?);
+            topics.push((name.into(), id.parse().map_err(StoreError::Unreadable)?));
+        }
+        Ok(topics)
     }
 
     async fn lag(
@@ -235,10 +255,10 @@ impl Store {
         let mut points = Vec::new();
         for row in rows.build().fetch_all(&self.history).await? {
             let value = match row.try_get::<Option<&[u8]>, _>("partitions")? {
-                Some(bytes) => decode_watermarks(bytes)?.into_iter().find(|(index, _)| *index == partition),
+                Some(bytes) => decode_watermarks(bytes)?.into_iter().find(|(index, _, _)| *index == partition),
                 None => None,
             };
-            let value = value.and_then(|(_, offset)| u64::try_from(offset.get()).ok()).map(count);
+            let value = value.and_then(|(_, offset, _)| u64::try_from(offset.get()).ok()).map(count);
             points.push((row.try_get("finished")?, vec![value]));
         }
         Ok(points)

@@ -17,6 +17,8 @@ pub struct RecentWatermark {
     pub topic_id: Option<TopicId>,
     /// Its high watermark.
     pub high_watermark: Offset,
+    /// The leader epoch by the metadata of that turn.
+    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 /// A commit as an earlier process read it.
@@ -144,17 +146,22 @@ pub(crate) fn encode_watermarks(topic: &TopicView) -> Option<Vec<u8>> {
         if let Reading::Read(high_watermark) = view.watermarks.high_watermark {
             put(&mut bytes, u64::try_from(partition.0).unwrap_or(0));
             put(&mut bytes, u64::try_from(high_watermark.get()).unwrap_or(0));
+            // One more than the epoch; 0 where it is not known.
+            put(&mut bytes, view.leader_epoch.map_or(0, |epoch| u64::try_from(epoch.get()).unwrap_or(0) + 1));
         }
     }
     (!bytes.is_empty()).then_some(bytes)
 }
 
-pub(crate) fn decode_watermarks(mut bytes: &[u8]) -> Result<Vec<(PartitionId, Offset)>, StoreError> {
+pub(crate) fn decode_watermarks(
+    mut bytes: &[u8],
+) -> Result<Vec<(PartitionId, Offset, Option<LeaderEpoch>)>, StoreError> {
     let mut watermarks = Vec::new();
     while !bytes.is_empty() {
         let partition = PartitionId(number(&mut bytes)?);
         let offset = Offset::new(number(&mut bytes)?).ok_or_else(unreadable)?;
-        watermarks.push((partition, offset));
+        let epoch = take(&mut bytes)?.checked_sub(1).and_then(|epoch| i32::try_from(epoch).ok());
+        watermarks.push((partition, offset, epoch.and_then(LeaderEpoch::new)));
     }
     Ok(watermarks)
 }

@@ -26,7 +26,7 @@ pub(super) fn observation(seconds: u64, high: i64) -> Observation {
     let view = |partition, watermarks: Watermarks| PartitionView {
         partition: PartitionId(partition),
         leader: None,
-        leader_epoch: None,
+        leader_epoch: LeaderEpoch::new(5),
         replicas: Vec::new(),
         in_sync: Vec::new(),
         offline_replicas: Vec::new(),
@@ -155,9 +155,27 @@ async fn samples_are_read_as_they_were_kept_and_go_on_after_a_restart() {
     assert_eq!(recent.len(), 2, "the first turn is older");
     let last = recent.last().expect("two");
     assert_eq!(last.high_watermarks.len(), 1, "the unknown partition is not there");
+    let point = last.high_watermarks.first().expect("the known partition");
+    assert_eq!((point.high_watermark, point.leader_epoch), (offset(40), LeaderEpoch::new(5)));
     let commit = last.commits.first().expect("the known partition");
     assert_eq!((commit.committed.offset, commit.committed.leader_epoch), (offset(40), LeaderEpoch::new(3)));
     assert_eq!((commit.topic_id, last.commits.len()), (Some(LIFE), 1));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_was_created_again_has_its_last_id() {
+    let data = tempfile::tempdir().expect("a directory");
+    let store = open(data.path()).await;
+    keep(&store, observation(0, 50)).await;
+    assert_eq!(store.last_topic_ids(&"main".into()).await.expect("a read"), vec![("orders".into(), LIFE)]);
+    let again = TopicId([1; 16]);
+    let mut recreated = observation(15, 60);
+    for topic in recreated.topics.values_mut() {
+        topic.id = Some(again);
+    }
+    keep(&store, recreated).await;
+    assert_eq!(store.last_topic_ids(&"main".into()).await.expect("a read"), vec![("orders".into(), again)]);
     store.close().await;
 }
 
