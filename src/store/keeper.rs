@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use super::file::File;
 use super::outbox::{Delivery, Due, Queue};
 use super::transitions::{Batch, Pending, retain};
-use super::{FileStatus, StoreError};
+use super::{FileStatus, StoreError, ledger};
 use crate::alert::Step;
-use crate::audit::Lineage;
+use crate::audit::{LedgerChanges, Lineage};
 use crate::finding::Finding;
 use crate::model::{ClusterName, Moment, Timestamp};
 
@@ -48,6 +48,7 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) enum Write {
     Lineage { cluster: ClusterName, lineage: Lineage },
+    Ledger { cluster: ClusterName, changes: Arc<LedgerChanges> },
     Retain { findings_before: Timestamp, notices_before: Timestamp },
 }
 
@@ -62,6 +63,7 @@ impl Write {
                     .await?;
                 Ok(())
             }
+            Self::Ledger { cluster, changes } => ledger::write(connection, cluster, changes).await,
             Self::Retain { findings_before, notices_before } => {
                 retain(connection, *findings_before, *notices_before).await
             }

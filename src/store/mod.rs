@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod history;
 mod keeper;
+mod ledger;
 mod outbox;
 mod reads;
 mod recorder;

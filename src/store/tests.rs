@@ -1,3 +1,4 @@
+mod ledger;
 mod samples;
 mod trouble;
 
