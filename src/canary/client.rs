@@ -63,7 +63,8 @@ const DEFAULTS: Table = &[
     ("socket.connection.setup.timeout.ms", "10000"),
     ("socket.keepalive.enable", "true"),
     // librdkafka's own 60 s is how long a produce to a hung broker waits before it is tried again:
-    // request.timeout.ms is enforced by the broker alone.
+    // request.timeout.ms is enforced by the broker alone. It also bounds how long librdkafka spins on a processor: it does
+    // while five requests of a partition are unanswered and a sixth record waits.
     ("socket.timeout.ms", "10000"),
     ("topic.metadata.refresh.interval.ms", "10000"),
 ];

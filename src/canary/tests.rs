@@ -46,6 +46,10 @@ fn kafka(mock: &Mock) -> BTreeMap<String, String> {
 }
 
 fn start(mock: Mock, starts: Vec<ReadStart>) -> Bench {
+    start_with_room(mock, starts, 64)
+}
+
+fn start_with_room(mock: Mock, starts: Vec<ReadStart>, room: usize) -> Bench {
     let options = CanaryLinkOptions {
         kafka: kafka(&mock),
         topic: TOPIC.into(),
@@ -53,7 +57,7 @@ fn start(mock: Mock, starts: Vec<ReadStart>) -> Bench {
         classes: BTreeSet::from([CanaryClass::Idempotent]),
         starts,
     };
-    let (tell, events) = mpsc::channel(64);
+    let (tell, events) = mpsc::channel(room);
     let (notify, notices) = mpsc::channel(64);
     let canary = Canary::start(&options, Clock::start(), tell, notify).expect("a canary");
     Bench { canary, events, notices, mock }
@@ -169,6 +173,72 @@ async fn a_definite_refusal_is_a_rejection_and_anything_else_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_producer_that_fails_for_good_is_replaced() {
+    let mut bench = start(mock(1, 1), Vec::new());
+    assert_eq!(bench.acked(&record(0, 0)).await, offset(0));
+    let out_of_order = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    bench.mock.request_errors(RDKafkaApiKey::Produce, &[out_of_order]);
+    bench.canary.send(&record(0, 1)).await.expect("taken");
+    let outcome = bench.until(|event| (!matches!(event, Event::Sent(_))).then(|| event.clone())).await;
+    assert!(matches!(&outcome, Event::Indeterminate { key, .. } if key.sequence == 1), "{outcome:?}");
+    let again = async {
+        let mut sequence = 2;
+        while bench.canary.send(&record(0, sequence)).await.is_err() {
+            // What the old client refuses is told, and needs room.
+            while bench.events.try_recv().is_ok() {}
+            sequence += 1;
+            tokio::task::yield_now().await;
+        }
+        sequence
+    };
+    let taken = timeout(LONG, again).await.expect("a new producer");
+    let acked = |event: &Event| matches!(event, Event::Acked { key, .. } if key.sequence == taken).then_some(());
+    bench.until(acked).await;
+}
+
+#[tokio::test]
+async fn no_outcome_is_dropped_where_there_is_hardly_any_room() {
+    let Bench { canary, mut events, notices: _notices, mock: _mock } =
+        start_with_room(mock(1, 1), from_log_start(1), 2);
+    let sending = async {
+        for sequence in 0..50 {
+            canary.send(&record(0, sequence)).await.expect("taken");
+        }
+    };
+    let receiving = async {
+        let (mut acked, mut received) = (0, 0);
+        while acked < 50 || received < 50 {
+            let (event, _) = events.recv().await.expect("the canary runs");
+            acked += u32::from(matches!(event, Event::Acked { .. }));
+            received += u32::from(matches!(event, Event::Received { .. }));
+        }
+        (acked, received)
+    };
+    let ((), told) = timeout(LONG, async { tokio::join!(sending, receiving) }).await.expect("in time");
+    assert_eq!(told, (50, 50));
+}
+
+#[tokio::test]
+async fn a_reader_stops_though_nobody_receives() {
+    let mut bench = start(mock(1, 1), Vec::new());
+    for sequence in 0..8 {
+        bench.acked(&record(0, sequence)).await;
+    }
+    let (tell, full) = mpsc::channel(2);
+    let outlets = Outlets { events: tell, notices: mpsc::channel(1).0 };
+    let place = (TopicName::from(TOPIC), OURS);
+    let uncommitted = Isolation::ReadUncommitted;
+    let reader = Reader::start(&kafka(&bench.mock), uncommitted, place, &from_log_start(1), Clock::start(), outlets);
+    let filled = async {
+        while full.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, filled).await.expect("the queue fills");
+    timeout(LONG, reader.expect("a reader").stop()).await.expect("it stops");
+}
+
+#[tokio::test]
 async fn what_has_no_outcome_at_the_stop_is_indeterminate() {
     let mut bench = start(mock(1, 1), from_log_start(1));
     bench.acked(&record(0, 0)).await;
@@ -244,13 +314,16 @@ async fn partitions_are_added_and_a_new_client_goes_on_where_the_old_one_was() {
 }
 
 #[tokio::test]
-async fn a_reread_tells_what_lies_at_one_offset() {
-    let mut bench = start(mock(1, 1), Vec::new());
+async fn a_stranger_is_told_and_a_reread_tells_what_lies_at_one_offset() {
+    let mut bench = start(mock(1, 1), from_log_start(1));
     bench.acked(&record(0, 0)).await;
     let stranger: BaseProducer =
         client::config(&kafka(&bench.mock), client::Role::Producer(CanaryClass::All)).create().expect("a producer");
     stranger.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload("hello")).expect("taken");
     stranger.flush(LONG).expect("acknowledged");
+    let unreadable =
+        |event: &Event| if let Event::Unreadable { offset, what, .. } = event { Some((*offset, *what)) } else { None };
+    assert_eq!(bench.until(unreadable).await, (offset(1), Unreadable::Foreign));
     let reread = |at: i64| bench.canary.reread(PartitionId(0), offset(at), LONG);
     assert!(matches!(reread(0).await, Reread::Found { record: found, .. } if found == record(0, 0)));
     assert_eq!(reread(1).await, Reread::Other(Unreadable::Foreign));
