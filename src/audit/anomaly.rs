@@ -64,6 +64,8 @@ pub struct RecordEvidence {
     pub broker: Option<BrokerId>,
     /// Between which epochs it was appended.
     pub bracket: Bracket,
+    /// Who leads the partition now, by the highest epoch sighted.
+    pub leader: Option<BrokerId>,
     /// What OffsetForLeaderEpoch proved.
     pub epoch_answer: Option<EpochAnswer>,
     /// What a fresh connection found at the offset.

@@ -26,8 +26,6 @@ pub struct Bracket {
     pub low: Option<LeaderEpoch>,
     /// The highest epoch it can have been appended in; none while that is not known.
     pub high: Option<LeaderEpoch>,
-    /// The highest epoch sighted after its ack while the acknowledging broker did not answer.
-    pub sighted: Option<LeaderEpoch>,
 }
 
 /// One record that is still tracked.
@@ -49,6 +47,8 @@ pub struct RecordRow {
     pub bracket: Bracket,
     /// Where it was read.
     pub copies: Vec<Copy>,
+    /// The wall clock at its first receipt.
+    pub received_at: Option<Timestamp>,
     /// Its first receipt was within `deliver_within`; none before it.
     pub on_time: Option<bool>,
     /// The wall clock when it reached its present state, where that is a verdict.

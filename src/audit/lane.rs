@@ -1,0 +1,96 @@
+//! One partition of the canary: how far it was read, who leads it, and what was told of its log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::history::LeaderHistory;
+use super::proof::Told;
+use super::record::{CanaryClass, Incarnation, RecordKey};
+use super::when::Backoff;
+use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
+
+/// Sorts before every key: the lower bound of an offset's keys.
+pub(super) const LEAST: RecordKey =
+    RecordKey { incarnation: Incarnation(0), class: CanaryClass::Acks0, partition: PartitionId(i32::MIN), sequence: 0 };
+
+/// What the ledger knows of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// The next offset to read.
+    pub(super) frontier: Option<Offset>,
+    /// The highest epoch that the reader has read in.
+    pub(super) read_epoch: Option<LeaderEpoch>,
+    /// When the latest record of this process that was read had been sent.
+    pub(super) read_through: Option<Duration>,
+    /// When the reader was last moved over offsets it had not read.
+    pub(super) gap: Option<Duration>,
+    pub(super) leaders: LeaderHistory,
+    /// The latest answers of the leader of the highest epoch that answered, by the epoch asked for.
+    pub(super) answers: BTreeMap<LeaderEpoch, Told>,
+    /// Acknowledged with an offset, without a verdict.
+    pub(super) pending: BTreeSet<(Offset, RecordKey)>,
+    /// Delivered within the window: watched for truncation.
+    pub(super) delivered: BTreeSet<RecordKey>,
+    /// Of these, those of an older epoch than the current leader's, who was not asked of them yet.
+    pub(super) unchecked: BTreeSet<RecordKey>,
+    /// Indeterminate, and not read.
+    pub(super) indeterminate: BTreeSet<RecordKey>,
+    /// Per sender, the highest offset read and the highest sequence up to it.
+    pub(super) order: BTreeMap<(Incarnation, CanaryClass), (Offset, u64)>,
+    pub(super) ask: Ask,
+}
+
+/// When the ends of epochs are asked for again.
+#[derive(Debug, Default)]
+pub(super) struct Ask {
+    pub(super) backoff: Backoff,
+    /// What was asked last.
+    pub(super) last: BTreeSet<LeaderEpoch>,
+}
+
+impl Lane {
+    /// The highest epoch sighted.
+    pub(super) fn current(&self) -> Option<LeaderEpoch> {
+        self.leaders.current().map(|(epoch, _)| epoch)
+    }
+
+    /// Keeps an answer of the current leader. A replaced one may have lost what its successor has.
+    pub(super) fn keep(&mut self, told: Told) {
+        if Some(told.answer.current) < self.current() {
+            return;
+        }
+        let newest = self.answers.values().map(|kept| kept.answer.current).max();
+        match newest {
+            Some(newest) if told.answer.current < newest => return,
+            Some(newest) if told.answer.current > newest => self.answers.clear(),
+            Some(_) | None => {}
+        }
+        let is_newer = self.answers.get(&told.answer.asked).is_none_or(|kept| kept.begun.mono <= told.begun.mono);
+        if is_newer {
+            self.answers.insert(told.answer.asked, told);
+        }
+    }
+
+    /// True when the current leader answered for this epoch after `since`.
+    pub(super) fn is_answered(&self, epoch: LeaderEpoch, since: super::when::When) -> bool {
+        self.answers
+            .get(&epoch)
+            .is_some_and(|told| Some(told.answer.current) >= self.current() && since.is_before(told.begun))
+    }
+
+    /// The log end as far as it is known.
+    pub(super) fn log_end(&self) -> Option<Offset> {
+        let told = self.answers.values().find(|told| told.answer.asked == told.answer.current);
+        told.map(|told| told.answer.end.end_offset).or(self.frontier)
+    }
+
+    /// Forgets all that belongs to the former topic; the records have been judged already.
+    pub(super) fn start_over(&mut self) {
+        let indeterminate = std::mem::take(&mut self.indeterminate);
+        *self = Self { indeterminate, ..Self::default() };
+    }
+
+    pub(super) fn set_gap(&mut self, at: Moment) {
+        self.gap = Some(at.mono);
+    }
+}
