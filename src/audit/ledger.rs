@@ -1,15 +1,35 @@
 //! The canary's judgement: a pure state machine. Events come in with their moment; verdicts and questions go out.
+//!
+//! ```text
+//!              acked(o, e_lo..e_hi)                      received
+//!   Sent ───────────────────► Pending ─────────────────────────► Delivered | Late ── proof that o was truncated,
+//!     │ │                       │                                                    and a re-read ──► TruncatedAfterDelivery
+//!     │ │                       │ proof (epoch end, or the reader passed o), a re-read on a fresh connection
+//!     │ │                       │ that does not find it, and the same topic id afterwards ──► Lost
+//!     │ │                       ├ log start > o, topic re-created ──► Expired
+//!     │ │                       └ the ledger is full, or no offset to judge by ──► Untracked
+//!     │ └ timed out, crashed ─► IndeterminatePending ─ received ──► IndeterminateDelivered
+//!     │                              ├ the reader is past every term it can be of ──► IndeterminateAbsent (revisable)
+//!     │                              └ topic re-created ──► IndeterminateExpired
+//!     └ definitely refused ───► Rejected ───── received ──────────► Phantom
+//! ```
+//!
+//! The rules live beside it: `proof` (what an answer proves), `history` (the epochs of an ack), `judge` (verdicts),
+//! `receipt` (what was read), `ask` (questions), `book` (sums and rows).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::anomaly::Anomaly;
-use super::event::{Event, Question};
-use super::record::{CanaryClass, Incarnation, Lineage};
-use super::saved::{LedgerChanges, SavedLedger};
-use super::summary::{CanaryPartition, ClassSummary};
-use crate::model::{Moment, Offset, PartitionId};
+use super::anomaly::{Anomaly, AnomalyKey};
+use super::event::Event;
+use super::lane::Lane;
+use super::latency::Recent;
+use super::record::{CanaryClass, Incarnation, Lineage, RecordKey};
+use super::saved::ReservationRow;
+use super::summary::Counts;
+use super::tracked::Tracked;
+use crate::model::{Moment, Offset, PartitionId, Timestamp, TopicId};
 
 /// What the ledger judges by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,105 +87,182 @@ pub struct SecondInstance {
     pub seen: Moment,
 }
 
+/// The sums and latencies of one class.
+#[derive(Debug)]
+pub(super) struct Class {
+    pub(super) since: Timestamp,
+    pub(super) counts: Counts,
+    pub(super) produce: Recent,
+    pub(super) end_to_end: Recent,
+}
+
+/// What is to be written at the next flush.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    pub(super) records: BTreeSet<RecordKey>,
+    pub(super) removed: BTreeSet<RecordKey>,
+    pub(super) classes: BTreeSet<CanaryClass>,
+    pub(super) partitions: BTreeSet<PartitionId>,
+    pub(super) reservations: BTreeSet<(Incarnation, CanaryClass, PartitionId)>,
+    pub(super) incarnations: BTreeSet<Incarnation>,
+    pub(super) removed_incarnations: BTreeSet<Incarnation>,
+    pub(super) anomalies: BTreeSet<AnomalyKey>,
+    pub(super) removed_anomalies: BTreeSet<AnomalyKey>,
+    pub(super) topic: bool,
+}
+
 /// The judgement on all canary records of one cluster.
 #[derive(Debug)]
 pub struct Ledger {
-    options: LedgerOptions,
-    lineage: Lineage,
-    incarnation: Incarnation,
-    anomalies: Vec<Anomaly>,
+    pub(super) options: LedgerOptions,
+    pub(super) lineage: Lineage,
+    pub(super) incarnation: Incarnation,
+    pub(super) started: Moment,
+    pub(super) incarnations: BTreeMap<Incarnation, Timestamp>,
+    pub(super) records: BTreeMap<RecordKey, Tracked>,
+    pub(super) lanes: BTreeMap<PartitionId, Lane>,
+    pub(super) classes: BTreeMap<CanaryClass, Class>,
+    pub(super) reservations: BTreeMap<(Incarnation, CanaryClass, PartitionId), ReservationRow>,
+    pub(super) anomalies: BTreeMap<AnomalyKey, Anomaly>,
+    /// Records without a verdict, in the order they were sent.
+    pub(super) open: BTreeMap<u64, RecordKey>,
+    /// Records whose window ends.
+    pub(super) due: BTreeSet<(Duration, RecordKey)>,
+    /// Records whose epoch has no upper bound yet.
+    pub(super) unbounded: BTreeSet<RecordKey>,
+    /// Records with something between them and their verdict.
+    pub(super) inquiries: BTreeSet<RecordKey>,
+    pub(super) serial: u64,
+    pub(super) topic_id: Option<TopicId>,
+    /// When the topic's id was last asked for and found the same.
+    pub(super) topic_seen: Option<Duration>,
+    /// When the present topic's id was first asked for: what was begun before may be about the former.
+    pub(super) topic_since: Option<Duration>,
+    pub(super) former_topics: BTreeSet<TopicId>,
+    pub(super) corrupt: u64,
+    pub(super) foreign: u64,
+    pub(super) consumer_skipped: u64,
+    pub(super) second: Option<SecondInstance>,
+    pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
+    pub(super) latencies: Vec<(CanaryClass, Stage, f64)>,
+    pub(super) dirty: Dirty,
 }
 
 impl Ledger {
     /// An empty ledger.
     #[must_use]
-    pub fn new(options: LedgerOptions, lineage: Lineage, incarnation: Incarnation, _at: Moment) -> Self {
-        Self { options, lineage, incarnation, anomalies: Vec::new() }
+    pub fn new(options: LedgerOptions, lineage: Lineage, incarnation: Incarnation, at: Moment) -> Self {
+        let mut ledger = Self {
+            options,
+            lineage,
+            incarnation,
+            started: at,
+            incarnations: BTreeMap::from([(incarnation, at.wall)]),
+            records: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            anomalies: BTreeMap::new(),
+            open: BTreeMap::new(),
+            due: BTreeSet::new(),
+            unbounded: BTreeSet::new(),
+            inquiries: BTreeSet::new(),
+            serial: 0,
+            topic_id: None,
+            topic_seen: None,
+            topic_since: None,
+            former_topics: BTreeSet::new(),
+            corrupt: 0,
+            foreign: 0,
+            consumer_skipped: 0,
+            second: None,
+            outcomes: BTreeMap::new(),
+            latencies: Vec::new(),
+            dirty: Dirty::default(),
+        };
+        ledger.dirty.incarnations.insert(incarnation);
+        ledger
     }
 
-    /// The ledger as it was saved, continued by a new incarnation: what had no outcome is indeterminate now.
-    #[must_use]
-    pub fn restore(
-        _saved: SavedLedger,
-        options: LedgerOptions,
-        lineage: Lineage,
-        incarnation: Incarnation,
-        at: Moment,
-    ) -> Self {
-        Self::new(options, lineage, incarnation, at)
+    /// The next block of `n` sequences, to be sent in order. It must be on disk ([`Ledger::take_changes`]) before any
+    /// of them is sent: what is reserved at a crash is indeterminate.
+    pub fn reserve(&mut self, class: CanaryClass, partition: PartitionId, n: u64) -> Range<u64> {
+        let incarnation = self.incarnation;
+        let row = self.reservations.entry((incarnation, class, partition)).or_insert(ReservationRow {
+            incarnation,
+            class,
+            partition,
+            sent_below: 0,
+            reserved_below: 0,
+        });
+        let first = row.reserved_below;
+        row.reserved_below = first.saturating_add(n);
+        self.dirty.reservations.insert((incarnation, class, partition));
+        first..row.reserved_below
     }
 
-    /// The next block of `n` sequences, in order. It must be on disk (`take_changes`) before any of them is sent.
-    pub fn reserve(&mut self, _class: CanaryClass, _partition: PartitionId, n: u64) -> Range<u64> {
-        0..n
+    /// Gives back what was reserved and not sent, so that a clean stop leaves nothing indeterminate. Nothing of it may
+    /// be sent afterwards.
+    pub fn release(&mut self, class: CanaryClass, partition: PartitionId) {
+        let id = (self.incarnation, class, partition);
+        if let Some(row) = self.reservations.get_mut(&id) {
+            row.reserved_below = row.sent_below;
+            self.dirty.reservations.insert(id);
+        }
     }
-
-    /// Gives back what was reserved and not sent, so that a clean stop leaves nothing indeterminate. Nothing may be
-    /// sent from the block afterwards.
-    pub fn release(&mut self, _class: CanaryClass, _partition: PartitionId) {}
 
     /// Takes note of one event.
-    pub fn apply(&mut self, _event: Event, _at: Moment) {}
-
-    /// What to ask the cluster now. A question is repeated with backoff until its answer decides.
-    pub fn questions(&mut self, _at: Moment) -> Vec<Question> {
-        Vec::new()
-    }
-
-    /// True when a verdict waits for a fresh `TopicSighted` and `EpochsSighted` from all brokers, in this order.
-    #[must_use]
-    pub fn wants_sighting(&self, _at: Moment) -> bool {
-        false
-    }
-
-    /// One class, exact now; `coverage` is left to the caller. None before its first record.
-    #[must_use]
-    pub fn summary(&self, _class: CanaryClass, _at: Moment) -> Option<ClassSummary> {
-        None
-    }
-
-    /// Each partition of the topic.
-    #[must_use]
-    pub fn partitions(&self, _at: Moment) -> Vec<CanaryPartition> {
-        Vec::new()
-    }
-
-    /// Entries into an outcome since this start, by class and outcome.
-    #[must_use]
-    pub fn outcomes(&self) -> BTreeMap<(CanaryClass, &'static str), u64> {
-        BTreeMap::new()
-    }
-
-    /// Latencies in seconds since the last call.
-    pub fn take_latencies(&mut self) -> Vec<(CanaryClass, Stage, f64)> {
-        Vec::new()
-    }
-
-    /// Losses, truncations and duplicates, those of earlier starts included.
-    pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
-        self.anomalies.iter()
-    }
-
-    /// What is to be written in one transaction.
-    pub fn take_changes(&mut self) -> LedgerChanges {
-        LedgerChanges::default()
+    pub fn apply(&mut self, event: Event, at: Moment) {
+        self.let_windows_end(at);
+        match event {
+            Event::Sent(key) => self.sent(key, at),
+            Event::Acked { key, offset, broker } => self.acked(key, offset, broker, at),
+            Event::Rejected { key, error: _ } => self.rejected(key, at),
+            Event::Indeterminate { key, error: _ } => self.indeterminate(key, at),
+            Event::Received { record, partition, offset, leader_epoch } => {
+                self.received(&record, partition, offset, leader_epoch, at);
+            }
+            Event::Unreadable { partition, offset, what } => self.unreadable(partition, offset, what, at),
+            Event::ReaderMoved { partition, to } => self.reader_moved(partition, to, at),
+            Event::TopicSighted { topic_id, partitions: _, begun } => self.topic_sighted(topic_id, begun, at),
+            Event::EpochsSighted(sightings) => self.epochs_sighted(&sightings, at),
+            Event::EpochEndTold { partition, asked, current, begun, end, log_start } => {
+                self.epoch_end_told(partition, asked, current, begun, end, log_start, at);
+            }
+            Event::RereadTold { partition, offset, begun, outcome } => {
+                self.reread_told(partition, offset, begun, &outcome, at);
+            }
+        }
+        self.keep_within_bounds(at);
+        #[cfg(debug_assertions)]
+        for (class, kept) in &self.classes {
+            if let Err(broken) = kept.counts.check(*class) {
+                debug_assert!(false, "{broken}");
+            }
+        }
     }
 
     /// Where the reader is to start; none where nothing of this partition was read yet.
     #[must_use]
-    pub fn next_to_read(&self, _partition: PartitionId) -> Option<Offset> {
-        None
+    pub fn next_to_read(&self, partition: PartitionId) -> Option<Offset> {
+        self.lanes.get(&partition).and_then(|lane| lane.frontier)
     }
 
     /// Who else writes with our lineage and started after us: we are to stop sending.
     #[must_use]
     pub fn second_instance(&self) -> Option<SecondInstance> {
-        None
+        self.second
     }
 
-    /// Records that our own reader skipped and a fresh connection found.
+    /// Records that our own reader skipped and a fresh connection found, since this start.
     #[must_use]
     pub fn consumer_skipped(&self) -> u64 {
-        0
+        self.consumer_skipped
+    }
+
+    /// The topic's id, as last sighted.
+    #[must_use]
+    pub fn topic_id(&self) -> Option<TopicId> {
+        self.topic_id
     }
 }

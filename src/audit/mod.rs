@@ -1,13 +1,32 @@
 //! The canary's judgement. Pure: events come in with their moment, verdicts and questions go out.
 pub mod anomaly;
+mod ask;
+mod book;
+pub mod bound;
 pub mod event;
 pub mod payload;
+mod history;
+mod judge;
+mod lane;
+mod latency;
 pub mod ledger;
+mod outcome;
 pub mod placement;
+mod proof;
+mod receipt;
 pub mod record;
+mod report;
+mod restore;
 pub mod saved;
+mod sighting;
 pub mod state;
 pub mod summary;
+mod sums;
+mod tracked;
+mod when;
+
+#[cfg(test)]
+mod ledger_test;
 
 pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
 pub use event::{Event, Question, Reread, Unreadable};

@@ -1,0 +1,403 @@
+//! Verdicts: what follows from answers, re-reads and the topic's id together.
+
+use super::anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
+use super::event::Reread;
+use super::ledger::Ledger;
+use super::proof::{self, Inquiry, Loss, Place, Says, Told};
+use super::record::RecordKey;
+use super::saved::Copy;
+use super::state::State;
+use super::tracked::Tracked;
+use super::when::When;
+use crate::model::{EpochEnd, LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicId};
+
+/// So many anomalies are kept, the latest.
+const ANOMALIES_KEPT: usize = 256;
+
+/// So many re-reads may fail before a proof by the log's end stands alone.
+const REREADS_FAILED: u32 = 3;
+
+/// The anomaly that a record with a loss belongs to.
+pub(super) fn anomaly_of(record: &Tracked, key: RecordKey, topic_id: Option<TopicId>) -> Option<AnomalyKey> {
+    let kind = match record.state {
+        State::Lost => AnomalyKind::Lost,
+        State::TruncatedAfterDelivery => AnomalyKind::TruncatedAfterDelivery,
+        State::Sent
+        | State::Pending
+        | State::Delivered
+        | State::Late
+        | State::Expired
+        | State::Untracked
+        | State::Rejected
+        | State::Phantom
+        | State::IndeterminatePending
+        | State::IndeterminateDelivered
+        | State::IndeterminateAbsent
+        | State::IndeterminateExpired => return None,
+    };
+    Some(AnomalyKey {
+        kind,
+        class: key.class,
+        partition: key.partition,
+        topic_id,
+        leader_epoch: written_in(record, kind),
+    })
+}
+
+/// The epoch a record was written in, as far as known.
+fn written_in(record: &Tracked, kind: AnomalyKind) -> Option<LeaderEpoch> {
+    let read = record.copies.first().and_then(|copy| copy.leader_epoch);
+    let sent = record.bracket.low.or(record.bracket.high);
+    match kind {
+        AnomalyKind::Lost => sent,
+        AnomalyKind::TruncatedAfterDelivery | AnomalyKind::Duplicated => read.or(sent),
+    }
+}
+
+/// What is to be done with a record in question.
+enum Decision {
+    Wait,
+    /// All is there but a sighting of the topic begun after this.
+    AwaitTopicSince(std::time::Duration),
+    Gone {
+        epoch_answer: Option<EpochAnswer>,
+        reread: Option<Reread>,
+    },
+}
+
+impl Ledger {
+    #[expect(clippy::too_many_arguments, reason = "the fields of the event")]
+    pub(super) fn epoch_end_told(
+        &mut self,
+        partition: PartitionId,
+        asked: LeaderEpoch,
+        current: LeaderEpoch,
+        begun: Moment,
+        end: Reading<Option<EpochEnd>>,
+        log_start: Reading<Offset>,
+        at: Moment,
+    ) {
+        // -1 proves nothing, and an end without the log start cannot tell truncated from trimmed.
+        let (Reading::Read(Some(end)), Reading::Read(log_start)) = (end, log_start) else { return };
+        if self.topic_since.is_some_and(|since| begun.mono < since) {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        let answer = EpochAnswer { asked, current, end, log_start, told_at: at.wall };
+        lane.keep(Told { answer, begun, at });
+        let concerned: Vec<RecordKey> =
+            lane.pending.iter().map(|(_, key)| *key).chain(lane.unchecked.iter().copied()).collect();
+        for key in concerned {
+            self.weigh(key, at);
+        }
+    }
+
+    /// Holds a record against all answers at hand.
+    pub(super) fn weigh(&mut self, key: RecordKey, at: Moment) {
+        let (Some(record), Some(lane)) = (self.records.get_mut(&key), self.lanes.get_mut(&key.partition)) else {
+            return;
+        };
+        let places = record.places(key.partition);
+        let mut proof: Option<(Place, Told, Says)> = None;
+        let (mut hinted, mut expired) = (None, 0_usize);
+        for place in &places {
+            let mut is_expired = false;
+            for told in lane.answers.values() {
+                match proof::says(told, *place) {
+                    Says::Nothing => {}
+                    Says::Expired => is_expired = true,
+                    Says::PerhapsOverwritten => hinted = Some(*place),
+                    says @ (Says::BeyondTheEnd | Says::OfAnEarlierTerm) => {
+                        // The earliest proof stands: a repeated answer does not put off what waits for it.
+                        if proof.is_none_or(|(_, first, _)| told.at.mono < first.at.mono) {
+                            proof = Some((*place, *told, says));
+                        }
+                    }
+                }
+            }
+            expired += usize::from(is_expired);
+        }
+        if expired > 0 && expired == places.len() {
+            self.expire(key, at);
+            return;
+        }
+        let is_answered = places.iter().all(|place| place.epochs_to_ask().all(|e| lane.is_answered(e, place.since)));
+        if is_answered && proof.is_none() {
+            lane.unchecked.remove(&key);
+        }
+        // Of a delivered record only a proof is of interest: its bracket is exact, or it is watched no closer.
+        let hinted = hinted.filter(|_| record.state == State::Pending);
+        if proof.is_none() && hinted.is_none() && record.inquiry.is_none() {
+            return;
+        }
+        let inquiry = record.inquiry.get_or_insert_with(|| Box::new(Inquiry::default()));
+        let proven_before = inquiry.proof.is_some_and(|(told, _)| {
+            proof.is_some_and(|(_, now, _)| {
+                now.answer.asked == told.answer.asked && now.answer.current == told.answer.current
+            })
+        }) && inquiry.place == proof.map(|(place, _, _)| place);
+        if !proven_before {
+            inquiry.proof = proof.map(|(_, told, says)| (told, says));
+            inquiry.failed = 0;
+        }
+        inquiry.hinted = hinted.is_some();
+        inquiry.place = proof.map(|(place, _, _)| place).or(hinted).or(places.first().copied());
+        self.inquiries.insert(key);
+        self.judge(key, at);
+    }
+
+    /// The log start passed the place.
+    fn expire(&mut self, key: RecordKey, at: Moment) {
+        let Some(record) = self.records.get(&key) else { return };
+        if record.state == State::Pending {
+            self.settle(key, State::Expired, at);
+        } else {
+            // It was delivered and then trimmed: nothing can be proven of it any more, and nothing is wrong.
+            self.unwatch(key);
+        }
+    }
+
+    pub(super) fn reread_told(
+        &mut self,
+        partition: PartitionId,
+        offset: Offset,
+        begun: Moment,
+        outcome: &Reread,
+        at: Moment,
+    ) {
+        if self.topic_since.is_some_and(|since| begun.mono < since) {
+            return;
+        }
+        let concerned: Vec<RecordKey> = self
+            .inquiries
+            .iter()
+            .filter(|key| key.partition == partition && self.is_answered_by(**key, offset, outcome))
+            .copied()
+            .collect();
+        for key in concerned {
+            self.note_reread(key, begun, outcome, at);
+        }
+    }
+
+    /// A re-read answers for its own offset, and, where it met the end or a gap, for all offsets it thereby knows.
+    fn is_answered_by(&self, key: RecordKey, offset: Offset, outcome: &Reread) -> bool {
+        let Some(asked) = self.records.get(&key).and_then(reread_offset) else { return false };
+        match outcome {
+            Reread::AtEnd { high_watermark } => asked >= offset && (asked == offset || asked >= *high_watermark),
+            Reread::Beyond { next } => asked == offset || (asked > offset && asked < *next),
+            Reread::Found { .. } | Reread::Other(_) | Reread::BelowLogStart { .. } | Reread::Failed { .. } => {
+                asked == offset
+            }
+        }
+    }
+
+    fn note_reread(&mut self, key: RecordKey, begun: Moment, outcome: &Reread, at: Moment) {
+        let topic_id = self.topic_id;
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let asked = reread_offset(record);
+        let Some(inquiry) = record.inquiry.as_mut() else { return };
+        match outcome {
+            Reread::Failed { .. } => {
+                if inquiry.proof.is_some_and(|(told, _)| told.at.mono <= begun.mono) {
+                    inquiry.failed += 1;
+                }
+            }
+            Reread::Found { record: found, leader_epoch } if found.key == key && found.lineage == self.lineage => {
+                let Some(offset) = asked else { return };
+                self.found(key, Copy { partition: key.partition, offset, leader_epoch: *leader_epoch }, at);
+                return;
+            }
+            // Somebody still serves the former topic.
+            Reread::Found { record: found, .. } if topic_id.is_some_and(|id| id != found.topic_id) => {}
+            Reread::BelowLogStart { log_start } => {
+                if asked.is_some_and(|asked| asked < *log_start) {
+                    self.expire(key, at);
+                    return;
+                }
+            }
+            Reread::Found { .. } | Reread::Other(_) | Reread::Beyond { .. } | Reread::AtEnd { .. } => {
+                inquiry.reread = Some((outcome.clone(), begun, at));
+            }
+        }
+        self.judge(key, at);
+    }
+
+    /// A fresh connection found the record: no loss. Where our reader had passed it, it was our reader that skipped it.
+    fn found(&mut self, key: RecordKey, copy: Copy, at: Moment) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let passed = record.inquiry.take().and_then(|inquiry| inquiry.passed);
+        record.vetoed = Some(When::from(at));
+        self.inquiries.remove(&key);
+        if let Some(known) = record.copies.iter_mut().find(|c| c.partition == copy.partition && c.offset == copy.offset)
+        {
+            known.leader_epoch = known.leader_epoch.max(copy.leader_epoch);
+            self.dirty.records.insert(key);
+            self.index(key, at);
+            return;
+        }
+        let Some(passed) = passed.filter(|_| record.state == State::Pending) else {
+            // The reader will come to it itself.
+            return;
+        };
+        record.copies.push(copy);
+        record.received = Some(When::from(at));
+        let is_on_time = record.sent.until(passed) <= self.options.deliver_within;
+        record.on_time = Some(is_on_time);
+        self.consumer_skipped += 1;
+        self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at);
+    }
+
+    pub(super) fn judge_all(&mut self, at: Moment) {
+        let waiting: Vec<RecordKey> = self.inquiries.iter().copied().collect();
+        for key in waiting {
+            self.judge(key, at);
+        }
+    }
+
+    /// States a loss where everything that it takes is there.
+    pub(super) fn judge(&mut self, key: RecordKey, at: Moment) {
+        let (epoch_answer, reread) = match self.decide(key) {
+            Decision::Wait => {
+                if let Some(inquiry) = self.records.get_mut(&key).and_then(|record| record.inquiry.as_mut()) {
+                    inquiry.awaits_topic_since = None;
+                }
+                return;
+            }
+            Decision::AwaitTopicSince(since) => {
+                if let Some(inquiry) = self.records.get_mut(&key).and_then(|record| record.inquiry.as_mut()) {
+                    inquiry.awaits_topic_since = Some(since);
+                }
+                return;
+            }
+            Decision::Gone { epoch_answer, reread } => (epoch_answer, reread),
+        };
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let Some(offset) = reread_offset(record) else { return };
+        let loss = Loss { key, offset, epoch_answer, reread };
+        if record.state == State::Pending {
+            let epoch = written_in(record, AnomalyKind::Lost);
+            self.settle(key, State::Lost, at);
+            self.state_anomaly(AnomalyKind::Lost, &loss, epoch, at);
+            return;
+        }
+        record.gone.push(offset);
+        record.inquiry = None;
+        self.inquiries.remove(&key);
+        if self.records.get(&key).is_some_and(|record| record.standing(key.partition).next().is_some()) {
+            // Another copy stands, and is watched on.
+            return;
+        }
+        let epoch = self.records.get(&key).and_then(|record| written_in(record, AnomalyKind::TruncatedAfterDelivery));
+        self.settle(key, State::TruncatedAfterDelivery, at);
+        self.state_anomaly(AnomalyKind::TruncatedAfterDelivery, &loss, epoch, at);
+    }
+
+    fn decide(&self, key: RecordKey) -> Decision {
+        let (Some(record), Some(lane)) = (self.records.get(&key), self.lanes.get(&key.partition)) else {
+            return Decision::Wait;
+        };
+        let Some(inquiry) = record.inquiry.as_ref() else { return Decision::Wait };
+        let after = |since: Moment, epoch_answer: Option<EpochAnswer>, reread: Option<Reread>| {
+            // Reads by name cannot tell a topic from its successor: the id seen afterwards does.
+            if self.topic_seen.is_some_and(|seen| seen >= since.mono) {
+                Decision::Gone { epoch_answer, reread }
+            } else {
+                Decision::AwaitTopicSince(since.mono)
+            }
+        };
+        // Another leader was elected since the proof: it is asked before a loss is stated.
+        let standing = inquiry.proof.as_ref().filter(|(told, _)| Some(told.answer.current) >= lane.current());
+        if let Some((told, says)) = standing {
+            let told_reread = inquiry.reread.as_ref().filter(|(_, begun, _)| begun.mono >= told.at.mono);
+            let is_borne_out = told_reread.is_some_and(|(reread, _, _)| match reread {
+                Reread::Found { .. } | Reread::Other(_) | Reread::Beyond { .. } => true,
+                Reread::AtEnd { high_watermark } => {
+                    *says == Says::BeyondTheEnd && inquiry.place.is_some_and(|place| place.offset >= *high_watermark)
+                }
+                Reread::BelowLogStart { .. } | Reread::Failed { .. } => false,
+            });
+            if is_borne_out {
+                return after(told.at, Some(told.answer), told_reread.map(|(reread, _, _)| reread.clone()));
+            }
+            if *says == Says::BeyondTheEnd && inquiry.failed >= REREADS_FAILED {
+                // Nothing can be fetched there: the leader's own word on its log has to do, and it does.
+                let why = "no re-read was answered".to_owned();
+                return after(told.at, Some(told.answer), Some(Reread::Failed { why }));
+            }
+        }
+        if record.state != State::Pending {
+            return Decision::Wait;
+        }
+        let (Some(offset), Some(high), Some((reread, begun, at))) =
+            (record.offset, record.bracket.high, inquiry.reread.as_ref())
+        else {
+            return Decision::Wait;
+        };
+        if !record.acked.is_some_and(|acked| acked.is_before(*begun)) {
+            return Decision::Wait;
+        }
+        // A leader that was replaced may still answer out of its old log. What it shows counts if the record there is
+        // of a term not below the ack's, if the present leader's epochs cover it, or if no such leader is left.
+        let all_know = || lane.leaders.settled_since(high).is_some_and(|since| since <= begun.mono);
+        let is_current = match reread {
+            Reread::Found { leader_epoch: Some(epoch), .. } => {
+                let answers_count = lane.answers.values().all(|told| told.answer.current >= high);
+                *epoch >= high || (answers_count && proof::is_of_epoch(&lane.answers, offset, *epoch)) || all_know()
+            }
+            Reread::Found { leader_epoch: None, .. } | Reread::Other(_) | Reread::Beyond { .. } => all_know(),
+            Reread::AtEnd { .. } | Reread::BelowLogStart { .. } | Reread::Failed { .. } => false,
+        };
+        if !is_current {
+            return Decision::Wait;
+        }
+        let bearing = Place::of_ack(record.offset, record.bracket, record.acked)
+            .and_then(|place| lane.answers.values().find(|told| proof::says(told, place) != Says::Nothing))
+            .or_else(|| lane.answers.values().next_back());
+        after(*at, bearing.map(|told| told.answer), Some(reread.clone()))
+    }
+
+    /// Adds a record to its anomaly.
+    pub(super) fn state_anomaly(&mut self, kind: AnomalyKind, loss: &Loss, epoch: Option<LeaderEpoch>, at: Moment) {
+        let key = loss.key;
+        let Some(record) = self.records.get(&key) else { return };
+        let epoch = epoch.or_else(|| written_in(record, kind));
+        let id = AnomalyKey {
+            kind,
+            class: key.class,
+            partition: key.partition,
+            topic_id: self.topic_id,
+            leader_epoch: epoch,
+        };
+        let lane = self.lanes.get(&key.partition);
+        let evidence = RecordEvidence {
+            key,
+            offset: loss.offset,
+            sent_at: record.sent.wall,
+            acked_at: record.acked.map(|when| when.wall),
+            broker: record.broker,
+            bracket: record.bracket,
+            leader: lane.and_then(|lane| lane.leaders.current()).and_then(|(_, leader)| leader),
+            epoch_answer: loss.epoch_answer,
+            reread: loss.reread.clone(),
+            read_at: record.copies.iter().map(|copy| copy.offset).collect(),
+        };
+        let log_end = lane.and_then(super::lane::Lane::log_end);
+        self.anomalies.entry(id).or_insert_with(|| Anomaly::new(id, at.wall)).add(evidence, log_end, at.wall);
+        self.dirty.anomalies.insert(id);
+        self.dirty.removed_anomalies.remove(&id);
+        if self.anomalies.len() > ANOMALIES_KEPT {
+            let oldest = self.anomalies.values().min_by_key(|anomaly| (anomaly.last_at, anomaly.key)).map(|a| a.key);
+            if let Some(oldest) = oldest {
+                self.anomalies.remove(&oldest);
+                self.dirty.anomalies.remove(&oldest);
+                self.dirty.removed_anomalies.insert(oldest);
+            }
+        }
+    }
+}
+
+/// The offset in question.
+pub(super) fn reread_offset(record: &Tracked) -> Option<Offset> {
+    let inquiry = record.inquiry.as_ref()?;
+    inquiry.place.map(|place| place.offset).or(record.offset)
+}

@@ -1,0 +1,7 @@
+//! The ledger's rules, each with its counter-case.
+
+mod losses;
+mod receipts;
+mod restarts;
+mod scene;
+mod suspects;

@@ -1,0 +1,275 @@
+//! What a receipt decides.
+
+use super::scene::*;
+
+#[test]
+fn a_receipt_decides() {
+    run(&[
+        ("sent", |s| s.send(0), "in_flight 1"),
+        ("acknowledged", |s| s.ack(0, 100), "pending 1"),
+        (
+            "read in time",
+            |s| {
+                s.ack(0, 100);
+                s.read(0, 100, 0);
+            },
+            "delivered 1",
+        ),
+        (
+            "read late",
+            |s| {
+                s.ack(0, 100);
+                s.wait(15);
+                s.read(0, 100, 0);
+            },
+            "late 1",
+        ),
+        (
+            "read before its ack",
+            |s| {
+                s.send(0);
+                s.read(0, 100, 0);
+                assert_eq!(s.sums(), "in_flight 1");
+                s.ack(0, 100);
+            },
+            "delivered 1",
+        ),
+        (
+            "refused",
+            |s| {
+                s.send(0);
+                let key = s.key(0);
+                s.tell(Event::Rejected { key, error: "NOT_ENOUGH_REPLICAS".into() });
+            },
+            "rejected 1",
+        ),
+        (
+            "refused, and read",
+            |s| {
+                s.send(0);
+                let key = s.key(0);
+                s.tell(Event::Rejected { key, error: String::new() });
+                s.read(0, 100, 0);
+            },
+            "phantom 1, rejected 1",
+        ),
+        (
+            "read, then refused",
+            |s| {
+                s.send(0);
+                s.read(0, 100, 0);
+                let key = s.key(0);
+                s.tell(Event::Rejected { key, error: String::new() });
+            },
+            "phantom 1, rejected 1",
+        ),
+        (
+            "timed out",
+            |s| {
+                s.send(0);
+                let key = s.key(0);
+                s.tell(Event::Indeterminate { key, error: String::new() });
+            },
+            "indeterminate_pending 1",
+        ),
+        (
+            "timed out, and read",
+            |s| {
+                s.send(0);
+                let key = s.key(0);
+                s.tell(Event::Indeterminate { key, error: String::new() });
+                s.read(0, 100, 0);
+            },
+            "indeterminate_delivered 1",
+        ),
+        (
+            "an ack without offset",
+            |s| {
+                s.ack(0, -1);
+                s.wait(60);
+            },
+            "acked_without_offset 1, pending 1",
+        ),
+        ("never heard of", |s| s.read(9, 100, 0), "unknown_incarnation 1"),
+    ]);
+}
+
+#[test]
+fn copies_are_duplicates_and_rereads_are_not() {
+    run(&[
+        (
+            "the same offset twice",
+            |s| {
+                s.ack(0, 100);
+                s.read(0, 100, 0);
+                s.read(0, 100, 0);
+            },
+            "delivered 1, reread 1",
+        ),
+        (
+            "another offset",
+            |s| {
+                s.ack(0, 100);
+                s.read(0, 100, 0);
+                s.read(0, 105, 0);
+            },
+            "delivered 1, duplicated 1",
+        ),
+        (
+            "another offset, then both again",
+            |s| {
+                s.ack(0, 100);
+                for at in [100, 105, 100, 105] {
+                    s.read(0, at, 0);
+                }
+            },
+            "delivered 1, duplicated 1, reread 2",
+        ),
+        (
+            "twice before the ack",
+            |s| {
+                s.send(0);
+                s.read(0, 100, 0);
+                s.read(0, 101, 0);
+                s.ack(0, 100);
+            },
+            "delivered 1, duplicated 1",
+        ),
+        (
+            "an inversion",
+            |s| {
+                for n in 0..3 {
+                    s.ack(n, 100);
+                }
+                s.read(0, 100, 0);
+                s.read(2, 101, 0);
+                s.read(1, 102, 0);
+            },
+            "delivered 3, reordered 1",
+        ),
+        (
+            "the reader moved back",
+            |s| {
+                for n in 0..3 {
+                    s.ack(n, 100);
+                }
+                s.read(2, 102, 0);
+                s.tell(Event::ReaderMoved { partition: P, to: offset(100) });
+                s.read(0, 100, 0);
+                s.read(1, 101, 0);
+                s.read(2, 102, 0);
+            },
+            "delivered 3, reread 1",
+        ),
+        (
+            "in another partition too",
+            |s| {
+                s.ack(0, 100);
+                s.read(0, 100, 0);
+                let record = s.record(0);
+                s.tell(Event::Received { record, partition: PartitionId(1), offset: offset(100), leader_epoch: None });
+            },
+            "delivered 1, duplicated 1",
+        ),
+        (
+            "only in another partition",
+            |s| {
+                s.ack(0, 100);
+                let record = s.record(0);
+                s.tell(Event::Received { record, partition: PartitionId(1), offset: offset(100), leader_epoch: None });
+            },
+            "pending 1",
+        ),
+    ]);
+}
+
+#[test]
+fn an_indeterminate_record_becomes_absent_when_its_terms_are_behind_the_reader() {
+    fn timed_out(s: &mut Scene) {
+        s.send(0);
+        s.wait(1);
+        let key = s.key(0);
+        s.tell(Event::Indeterminate { key, error: String::new() });
+        s.wait(1);
+        s.quiet(0);
+    }
+    run(&[
+        (
+            "the reader is in the same term",
+            |s| {
+                timed_out(s);
+                s.ack(1, 100);
+                s.read(1, 100, 0);
+            },
+            "delivered 1, indeterminate_pending 1",
+        ),
+        (
+            "the reader is in a later term",
+            |s| {
+                timed_out(s);
+                s.quiet(1);
+                s.ack(1, 100);
+                s.read(1, 100, 1);
+            },
+            "delivered 1, indeterminate_absent 1",
+        ),
+        (
+            "it comes after all",
+            |s| {
+                timed_out(s);
+                s.quiet(1);
+                s.ack(1, 100);
+                s.read(1, 100, 1);
+                s.read(0, 101, 1);
+            },
+            "delivered 1, indeterminate_delivered 1, reordered 1",
+        ),
+        (
+            "its window ends",
+            |s| {
+                timed_out(s);
+                s.ack(1, 100);
+                s.read(1, 100, 0);
+                s.wait(3600);
+                s.ask();
+            },
+            "delivered 1, indeterminate_absent 1",
+        ),
+        (
+            "its window ends, but nothing was read since",
+            |s| {
+                timed_out(s);
+                s.wait(3600);
+                s.ask();
+            },
+            "indeterminate_pending 1",
+        ),
+    ]);
+}
+
+#[test]
+fn another_instance_is_told_by_its_later_start() {
+    let mut s = Scene::new();
+    let mut record = s.record(0);
+    record.key.incarnation = Incarnation(99);
+    record.sent_at = Timestamp::from_millis(0);
+    s.tell(Event::Received { record, partition: P, offset: offset(5), leader_epoch: None });
+    assert_eq!((s.sums().as_str(), s.ledger.second_instance()), ("unknown_incarnation 1", None), "an older one");
+    s.wait(1);
+    record.sent_at = s.now.wall;
+    s.tell(Event::Received { record, partition: P, offset: offset(6), leader_epoch: None });
+    assert_eq!(s.ledger.second_instance().map(|second| second.incarnation), Some(Incarnation(99)));
+}
+
+#[test]
+fn unreadable_records_count_and_move_the_reader() {
+    let mut s = Scene::new();
+    s.ack(0, 100);
+    s.tell(Event::Unreadable { partition: P, offset: offset(4), what: Unreadable::Corrupt });
+    s.tell(Event::Unreadable { partition: P, offset: offset(5), what: Unreadable::Foreign });
+    let mut record = s.record(0);
+    record.lineage = Lineage([8; 16]);
+    s.tell(Event::Received { record, partition: P, offset: offset(6), leader_epoch: None });
+    assert_eq!(s.sums(), "corrupt 1, foreign 2, pending 1");
+    assert_eq!(s.ledger.next_to_read(P), Some(offset(7)));
+}

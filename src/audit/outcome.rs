@@ -1,0 +1,101 @@
+//! What the producer says: sent, acknowledged, refused, or neither.
+
+use super::ledger::{Ledger, Stage};
+use super::proof::Inquiry;
+use super::record::{CanaryClass, RecordKey};
+use super::saved::{Bracket, ReservationRow};
+use super::state::State;
+use super::tracked::Tracked;
+use super::when::When;
+use crate::model::{BrokerId, Moment, Offset};
+
+impl Ledger {
+    pub(super) fn sent(&mut self, key: RecordKey, at: Moment) {
+        if key.incarnation != self.incarnation || self.records.contains_key(&key) {
+            return;
+        }
+        let id = (key.incarnation, key.class, key.partition);
+        let row = self.reservations.entry(id).or_insert(ReservationRow {
+            incarnation: key.incarnation,
+            class: key.class,
+            partition: key.partition,
+            sent_below: 0,
+            reserved_below: 0,
+        });
+        row.sent_below = row.sent_below.max(key.sequence.saturating_add(1));
+        row.reserved_below = row.reserved_below.max(row.sent_below);
+        self.dirty.reservations.insert(id);
+        let low = self.lanes.entry(key.partition).or_default().current();
+        self.track(key, State::Sent, When::from(at), Bracket { low, high: None }, at);
+    }
+
+    /// Starts to track a record.
+    pub(super) fn track(&mut self, key: RecordKey, state: State, sent: When, bracket: Bracket, at: Moment) {
+        self.serial += 1;
+        self.records.insert(key, Tracked::new(state, sent, bracket, self.serial));
+        self.class(key.class, sent.wall);
+        self.count(key.class, |counts| state.enter(key.class, counts));
+        self.index(key, at);
+    }
+
+    pub(super) fn acked(&mut self, key: RecordKey, offset: Option<Offset>, broker: Option<BrokerId>, at: Moment) {
+        // The offset that librdkafka reports for acks=0 is no offset.
+        let offset = offset.filter(|_| key.class != CanaryClass::Acks0);
+        let Some(record) = self.records.get_mut(&key).filter(|record| record.state == State::Sent) else { return };
+        record.acked = Some(When::from(at));
+        record.offset = offset;
+        record.broker = broker;
+        let latency = record.sent.until(at).as_secs_f64();
+        let to = match record.on_time {
+            Some(true) => State::Delivered,
+            Some(false) => State::Late,
+            None if record.of_former_topic => State::Expired,
+            None => State::Pending,
+        };
+        if offset.is_none() && key.class != CanaryClass::Acks0 {
+            self.count(key.class, |counts| counts.acked_without_offset += 1);
+        }
+        if let Some(class) = self.classes.get_mut(&key.class) {
+            class.produce.record(latency);
+            self.latencies.push((key.class, Stage::Produce, latency));
+        }
+        self.settle(key, to, at);
+        if to == State::Pending {
+            self.pass(key, at);
+        }
+    }
+
+    pub(super) fn rejected(&mut self, key: RecordKey, at: Moment) {
+        let Some(record) = self.records.get(&key).filter(|record| record.state == State::Sent) else { return };
+        let to = if record.received.is_some() { State::Phantom } else { State::Rejected };
+        if to == State::Phantom {
+            self.settle(key, State::Rejected, at);
+        }
+        self.settle(key, to, at);
+    }
+
+    pub(super) fn indeterminate(&mut self, key: RecordKey, at: Moment) {
+        let Some(record) = self.records.get_mut(&key).filter(|record| record.state == State::Sent) else { return };
+        record.acked = Some(When::from(at));
+        let was_received = record.received.is_some();
+        let is_of_former_topic = record.of_former_topic;
+        self.settle(key, State::IndeterminatePending, at);
+        if was_received {
+            self.settle(key, State::IndeterminateDelivered, at);
+        } else if is_of_former_topic {
+            self.settle(key, State::IndeterminateExpired, at);
+        }
+    }
+
+    /// Notes since when the reader is beyond a pending record, if it is.
+    pub(super) fn pass(&mut self, key: RecordKey, at: Moment) {
+        let frontier = self.lanes.get(&key.partition).and_then(|lane| lane.frontier);
+        let Some(record) = self.records.get_mut(&key) else { return };
+        if record.state != State::Pending || record.offset.is_none() || record.offset >= frontier {
+            return;
+        }
+        let inquiry = record.inquiry.get_or_insert_with(|| Box::new(Inquiry::default()));
+        inquiry.passed.get_or_insert(at);
+        self.inquiries.insert(key);
+    }
+}

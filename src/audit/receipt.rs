@@ -1,0 +1,218 @@
+//! What the reader says: our records, other things, and where it was moved.
+
+use super::anomaly::AnomalyKind;
+use super::event::Unreadable;
+use super::lane::LEAST;
+use super::ledger::{Ledger, SecondInstance, Stage};
+use super::proof::Loss;
+use super::record::{CanaryRecord, RecordKey};
+use super::saved::Copy;
+use super::state::State;
+use super::when::When;
+use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
+
+impl Ledger {
+    pub(super) fn received(
+        &mut self,
+        record: &CanaryRecord,
+        partition: PartitionId,
+        offset: Offset,
+        leader_epoch: Option<LeaderEpoch>,
+        at: Moment,
+    ) {
+        let key = record.key;
+        if record.lineage != self.lineage {
+            self.unreadable(partition, offset, Unreadable::Foreign, at);
+            return;
+        }
+        self.receive(record, Copy { partition, offset, leader_epoch }, at);
+        // What the reader still had of the former topic says nothing of its position in this one.
+        if self.topic_id.is_none_or(|id| id == record.topic_id) {
+            if key.incarnation == self.incarnation {
+                let sent = self.records.get(&key).and_then(|record| record.sent.mono);
+                let lane = self.lanes.entry(partition).or_default();
+                lane.read_through = lane.read_through.max(sent);
+            }
+            self.read_in_epoch(partition, leader_epoch, at);
+            self.advance(partition, offset.next(), at);
+        }
+    }
+
+    pub(super) fn unreadable(&mut self, partition: PartitionId, offset: Offset, what: Unreadable, at: Moment) {
+        match what {
+            Unreadable::Corrupt => self.corrupt += 1,
+            Unreadable::Foreign => self.foreign += 1,
+        }
+        self.dirty.classes.extend(self.classes.keys().copied());
+        self.advance(partition, offset.next(), at);
+    }
+
+    pub(super) fn reader_moved(&mut self, partition: PartitionId, to: Offset, at: Moment) {
+        let lane = self.lanes.entry(partition).or_default();
+        self.dirty.partitions.insert(partition);
+        if lane.frontier.is_some_and(|frontier| frontier < to) {
+            lane.set_gap(at);
+        } else {
+            lane.frontier = Some(to);
+            lane.order.clear();
+            // Back to a point before them: the reader has not passed them in this history.
+            let keys: Vec<RecordKey> = lane.pending.range((to, LEAST)..).map(|(_, key)| *key).collect();
+            for key in keys {
+                if let Some(inquiry) = self.records.get_mut(&key).and_then(|record| record.inquiry.as_mut()) {
+                    inquiry.passed = None;
+                }
+            }
+        }
+        self.advance(partition, to, at);
+    }
+
+    /// The reader is at least at `to`: pending records before it have been passed.
+    fn advance(&mut self, partition: PartitionId, to: Offset, at: Moment) {
+        let lane = self.lanes.entry(partition).or_default();
+        if lane.frontier.is_some_and(|frontier| frontier >= to) {
+            return;
+        }
+        lane.frontier = Some(to);
+        self.dirty.partitions.insert(partition);
+        let passed: Vec<RecordKey> = lane.pending.range(..(to, LEAST)).map(|(_, key)| *key).collect();
+        for key in passed {
+            self.pass(key, at);
+        }
+    }
+
+    /// Past the first record of a term, nothing of an older one comes any more.
+    fn read_in_epoch(&mut self, partition: PartitionId, epoch: Option<LeaderEpoch>, at: Moment) {
+        let lane = self.lanes.entry(partition).or_default();
+        if epoch <= lane.read_epoch {
+            return;
+        }
+        lane.read_epoch = epoch;
+        self.dirty.partitions.insert(partition);
+        self.let_older_terms_be_absent(partition, at);
+    }
+
+    /// Indeterminate records of terms that the reader has left behind are absent.
+    pub(super) fn let_older_terms_be_absent(&mut self, partition: PartitionId, at: Moment) {
+        let Some(lane) = self.lanes.get(&partition) else { return };
+        let absent: Vec<RecordKey> = lane
+            .indeterminate
+            .iter()
+            .filter(|key| {
+                let high = self.records.get(key).and_then(|record| record.bracket.high);
+                high.is_some() && high < lane.read_epoch
+            })
+            .copied()
+            .collect();
+        for key in absent {
+            self.settle(key, State::IndeterminateAbsent, at);
+        }
+    }
+
+    fn receive(&mut self, told: &CanaryRecord, copy: Copy, at: Moment) {
+        let key = told.key;
+        if !self.incarnations.contains_key(&key.incarnation) {
+            self.class(key.class, at.wall);
+            self.count(key.class, |counts| counts.unknown_incarnation += 1);
+            if told.sent_at > self.started.wall {
+                self.second.get_or_insert(SecondInstance { incarnation: key.incarnation, seen: at });
+            }
+            return;
+        }
+        if !self.records.contains_key(&key) {
+            let reserved = self.reservations.get(&(key.incarnation, key.class, key.partition));
+            let was_ours = reserved.is_some_and(|row| key.sequence < row.reserved_below);
+            self.class(key.class, at.wall);
+            // Judged and forgotten since, or of an instance that went on after our copy of the ledger was taken.
+            self.count(key.class, |counts| if was_ours { counts.reread += 1 } else { counts.unknown_incarnation += 1 });
+            return;
+        }
+        self.note_order(key, copy);
+        let record = self.records.get_mut(&key).expect("it was looked up above");
+        let anomaly = super::judge::anomaly_of(record, key, self.topic_id);
+        let known = record.copies.iter_mut().find(|c| c.partition == copy.partition && c.offset == copy.offset);
+        let is_new = known.is_none();
+        match known {
+            // Appended again at the same offset in a later term: that is where it is now.
+            Some(known) => known.leader_epoch = known.leader_epoch.max(copy.leader_epoch),
+            None => record.copies.push(copy),
+        }
+        let copies = record.copies.len();
+        record.gone.retain(|gone| *gone != copy.offset || copy.partition != key.partition);
+        let is_at_home = copy.partition == key.partition;
+        let is_first = is_at_home && record.received.is_none();
+        let mut latency = None;
+        if is_first {
+            record.received = Some(When::from(at));
+            let took = match record.sent.mono {
+                Some(_) => record.sent.until(at),
+                None => at.wall.since(told.sent_at),
+            };
+            record.on_time = Some(took <= self.options.deliver_within);
+            latency = record.sent.mono.map(|_| took.as_secs_f64());
+        }
+        let (state, is_on_time) = (record.state, record.on_time == Some(true));
+        let resurfaces = matches!(state, State::Lost | State::TruncatedAfterDelivery) && !record.resurfaced;
+        if resurfaces {
+            record.resurfaced = true;
+        }
+        self.dirty.records.insert(key);
+        if let (Some(seconds), Some(class)) = (latency, self.classes.get_mut(&key.class)) {
+            class.end_to_end.record(seconds);
+            self.latencies.push((key.class, Stage::EndToEnd, seconds));
+        }
+        if !is_new {
+            self.count(key.class, |counts| counts.reread += 1);
+        }
+        if resurfaces {
+            self.count(key.class, |counts| counts.resurfaced += 1);
+            if let Some(anomaly) = anomaly.and_then(|id| self.anomalies.get_mut(&id)) {
+                anomaly.resurfaced += 1;
+                self.dirty.anomalies.insert(anomaly.key);
+            }
+        }
+        if is_new && copies > 1 {
+            self.count(key.class, |counts| counts.duplicated += 1);
+            let loss = Loss { key, offset: copy.offset, epoch_answer: None, reread: None };
+            self.state_anomaly(AnomalyKind::Duplicated, &loss, copy.leader_epoch, at);
+        }
+        if is_at_home {
+            self.move_on_receipt(key, state, is_on_time, at);
+        }
+    }
+
+    fn move_on_receipt(&mut self, key: RecordKey, state: State, is_on_time: bool, at: Moment) {
+        match state {
+            State::Pending => self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at),
+            State::Rejected => self.settle(key, State::Phantom, at),
+            State::IndeterminatePending | State::IndeterminateAbsent | State::IndeterminateExpired => {
+                self.settle(key, State::IndeterminateDelivered, at);
+            }
+            // Another copy of it, or a later term for a known one, is another place to watch.
+            State::Delivered | State::Late => self.index(key, at),
+            State::Sent
+            | State::Lost
+            | State::TruncatedAfterDelivery
+            | State::Expired
+            | State::Untracked
+            | State::Phantom
+            | State::IndeterminateDelivered => {}
+        }
+    }
+
+    /// Counts an inversion: a lower sequence behind a higher one, in the order of offsets.
+    fn note_order(&mut self, key: RecordKey, copy: Copy) {
+        if copy.partition != key.partition || self.records.get(&key).is_some_and(|record| !record.copies.is_empty()) {
+            return;
+        }
+        let lane = self.lanes.entry(key.partition).or_default();
+        let last = lane.order.entry((key.incarnation, key.class)).or_insert((copy.offset, key.sequence));
+        if copy.offset <= last.0 {
+            return;
+        }
+        let is_inverted = key.sequence < last.1;
+        *last = (copy.offset, last.1.max(key.sequence));
+        if is_inverted {
+            self.count(key.class, |counts| counts.reordered += 1);
+        }
+    }
+}
