@@ -128,57 +128,38 @@ impl Store {
         }
     }
 
-    /// The turns of a cluster that ended at `since` or later, oldest first: what the windows of the observation are
-    /// filled with at a start.
+    /// The turns of a cluster that ended at `since` or later, oldest first, with their high watermarks; and with their
+    /// commits from `commits_since` on, which are many more: what the windows of the observation are filled with at a
+    /// start.
     ///
     /// # Errors
     /// Where the file could not be read.
-    pub async fn recent(&self, cluster: &ClusterName, since: Timestamp) -> Result<Vec<RecentTurn>, StoreError> {
-        let pool = &self.history;
-        let names = names(pool, cluster).await?;
-        let mut read: Vec<(i64, RecentTurn)> = Vec::new();
-        for row in turns("turn.started", cluster, since, Timestamp::from_millis(i64::MAX), |_| {})
-            .build()
-            .fetch_all(pool)
-            .await?
-        {
-            let turn = RecentTurn {
-                started: Timestamp::from_millis(row.try_get("started")?),
-                finished: Timestamp::from_millis(row.try_get("finished")?),
-                high_watermarks: Vec::new(),
-                commits: Vec::new(),
+    pub async fn recent(
+        &self,
+        cluster: &ClusterName,
+        since: Timestamp,
+        commits_since: Timestamp,
+    ) -> Result<Vec<RecentTurn>, StoreError> {
+        let names = names(&self.history, cluster).await?;
+        let mut shapes = HashMap::new();
+        let mut recent = Vec::new();
+        let mut rows = turns("turn.started", cluster, since, Timestamp::from_millis(i64::MAX), |_| {});
+        for row in rows.build().fetch_all(&self.history).await? {
+            let id = row.try_get("id")?;
+            let finished = Timestamp::from_millis(row.try_get("finished")?);
+            let commits = if finished < commits_since {
+                Vec::new()
+            } else {
+                commits_of(&self.history, &names, &mut shapes, id).await?
             };
-            read.push((row.try_get("id")?, turn));
+            recent.push(RecentTurn {
+                started: Timestamp::from_millis(row.try_get("started")?),
+                finished,
+                high_watermarks: high_watermarks_of(&self.history, &names, id).await?,
+                commits,
+            });
         }
-        let mut shapes: HashMap<i64, Vec<(i64, PartitionId)>> = HashMap::new();
-        for (id, turn) in &mut read {
-            for row in sqlx::query("select topic_series, partitions from watermark where turn = ?")
-                .bind(*id)
-                .fetch_all(pool)
-                .await?
-            {
-                let Some((topic, topic_id)) = names.topic(row.try_get("topic_series")?) else { continue };
-                for (partition, high_watermark, leader_epoch) in decode_watermarks(row.try_get("partitions")?)? {
-                    let at = TopicPartition { topic: topic.clone(), partition };
-                    turn.high_watermarks.push(RecentWatermark { at, topic_id, high_watermark, leader_epoch });
-                }
-            }
-            for row in sqlx::query("select group_series, shape, partitions from lag where turn = ?")
-                .bind(*id)
-                .fetch_all(pool)
-                .await?
-            {
-                let Some(group) = names.groups.get(&row.try_get::<i64, _>("group_series")?) else { continue };
-                let partitions = shape(pool, &mut shapes, row.try_get("shape")?).await?;
-                for ((topic, partition), point) in partitions.iter().zip(decode_lag(row.try_get("partitions")?)?) {
-                    if let (Some((topic, topic_id)), Some(committed)) = (names.topic(*topic), point.committed) {
-                        let at = TopicPartition { topic: topic.clone(), partition: *partition };
-                        turn.commits.push(RecentCommit { group: group.clone(), at, topic_id, committed });
-                    }
-                }
-            }
-        }
-        Ok(read.into_iter().map(|(_, turn)| turn).collect())
+        Ok(recent)
     }
 
     /// The last known id of each topic of a cluster, so that a re-creation while nobody looked is seen.
@@ -289,6 +270,40 @@ fn turns(
     sql.push_bind(from.as_millis()).push(" and ").push_bind(to.as_millis());
     sql.push(" order by turn.finished, turn.id");
     sql
+}
+
+async fn high_watermarks_of(pool: &SqlitePool, names: &Names, turn: i64) -> Result<Vec<RecentWatermark>, StoreError> {
+    let mut high_watermarks = Vec::new();
+    let rows = sqlx::query("select topic_series, partitions from watermark where turn = ?").bind(turn);
+    for row in rows.fetch_all(pool).await? {
+        let Some((topic, topic_id)) = names.topic(row.try_get("topic_series")?) else { continue };
+        for (partition, high_watermark, leader_epoch) in decode_watermarks(row.try_get("partitions")?)? {
+            let at = TopicPartition { topic: topic.clone(), partition };
+            high_watermarks.push(RecentWatermark { at, topic_id, high_watermark, leader_epoch });
+        }
+    }
+    Ok(high_watermarks)
+}
+
+async fn commits_of(
+    pool: &SqlitePool,
+    names: &Names,
+    shapes: &mut HashMap<i64, Vec<(i64, PartitionId)>>,
+    turn: i64,
+) -> Result<Vec<RecentCommit>, StoreError> {
+    let mut commits = Vec::new();
+    let rows = sqlx::query("select group_series, shape, partitions from lag where turn = ?").bind(turn);
+    for row in rows.fetch_all(pool).await? {
+        let Some(group) = names.groups.get(&row.try_get::<i64, _>("group_series")?) else { continue };
+        let partitions = shape(pool, shapes, row.try_get("shape")?).await?;
+        for ((topic, partition), point) in partitions.iter().zip(decode_lag(row.try_get("partitions")?)?) {
+            if let (Some((topic, topic_id)), Some(committed)) = (names.topic(*topic), point.committed) {
+                let at = TopicPartition { topic: topic.clone(), partition: *partition };
+                commits.push(RecentCommit { group: group.clone(), at, topic_id, committed });
+            }
+        }
+    }
+    Ok(commits)
 }
 
 /// What the series of a cluster stand for.

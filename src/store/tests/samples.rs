@@ -151,8 +151,10 @@ async fn samples_are_read_as_they_were_kept_and_go_on_after_a_restart() {
     let seconds: Vec<_> = history.columns.iter().map(|column| column.values.first().copied().flatten()).collect();
     assert_eq!(seconds, [Some(1.5), Some(15.0)]);
 
-    let recent = store.recent(&"main".into(), T0 + Duration::from_secs(10)).await.expect("a read");
+    let recent =
+        store.recent(&"main".into(), T0 + Duration::from_secs(10), T0 + Duration::from_secs(20)).await.expect("a read");
     assert_eq!(recent.len(), 2, "the first turn is older");
+    assert_eq!(recent.first().map(|turn| turn.commits.len()), Some(0), "its commits were not asked for");
     let last = recent.last().expect("two");
     assert_eq!(last.high_watermarks.len(), 1, "the unknown partition is not there");
     let point = last.high_watermarks.first().expect("the known partition");
@@ -208,17 +210,17 @@ async fn retention_deletes_what_is_old_and_nothing_else() {
     let closed = crate::finding::Finding { state: FindingState::Closed, closed_at: Some(T0), ..finding("old") };
     store.offer(Turn { findings: vec![closed, finding("open")], ..Turn::default() });
     store.retain(T0 + Duration::from_secs(day + 60)).await.expect("there is room");
-    assert_eq!(store.recent(&"main".into(), T0).await.expect("a read").len(), 1);
+    assert_eq!(store.recent(&"main".into(), T0, T0).await.expect("a read").len(), 1);
     let count =
         "select (select count(*) from series where kind = 'group') as groups, (select count(*) from shape) as shapes";
     let row = sqlx::query(count).fetch_one(&store.history).await.expect("a read");
     let counts: (i64, i64) = (row.try_get("groups").expect("a count"), row.try_get("shapes").expect("a count"));
     assert_eq!(counts, (1, 1), "the group that is gone is forgotten");
     store.retain(T0 + Duration::from_secs(91 * day)).await.expect("there is room");
-    assert_eq!(store.recent(&"main".into(), T0).await.expect("a read").len(), 0);
+    assert_eq!(store.recent(&"main".into(), T0, T0).await.expect("a read").len(), 0);
     let left = store.findings_to_restore(10).await.expect("a read");
     assert_eq!(left, vec![finding("open")]);
     keep(&store, observation(91 * day, 60)).await;
-    assert_eq!(store.recent(&"main".into(), T0).await.expect("a read").len(), 1, "writing goes on");
+    assert_eq!(store.recent(&"main".into(), T0, T0).await.expect("a read").len(), 1, "writing goes on");
     store.close().await;
 }
