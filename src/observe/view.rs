@@ -376,6 +376,8 @@ pub enum Change {
         from_read_at: Timestamp,
         /// When the commit now was read.
         to_read_at: Timestamp,
+        /// The broker that leads the group's partition of `__consumer_offsets` and answered the second read.
+        coordinator: Option<BrokerId>,
         /// True when the group had no members then: an operator's reset.
         group_was_empty: bool,
     },
