@@ -42,6 +42,13 @@ pub(crate) fn brokers(
         }
     }
     let topology_read = topics.values().all(|topic| topic.unknown.is_none()) && snapshot.topics.missing().is_none();
+    // A broker that is missed since before our start: replicas are placed on it, and the metadata has no address.
+    if let Reading::Read(brokers) = &snapshot.brokers {
+        for id in placed.keys().filter(|id| !brokers.contains_key(*id)) {
+            let state = BrokerState::LeftMetadata;
+            tracks.entry(*id).or_insert(BrokerTrack { address: String::new(), rack: None, state, since: now });
+        }
+    }
     tracks.retain(|id, track| {
         let state = state(*id, track.state, snapshot);
         if std::mem::discriminant(&state) != std::mem::discriminant(&track.state) {

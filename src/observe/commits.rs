@@ -133,8 +133,8 @@ pub(crate) struct Here<'a> {
     pub(crate) read_at: Timestamp,
     pub(crate) coordinator: Option<BrokerId>,
     pub(crate) group_empty: bool,
-    /// True when the group is settled and none of its members owns the topic.
-    pub(crate) unowned: bool,
+    /// Whether a settled group has the topic without an owner; none while members join or are not known.
+    pub(crate) unowned: Option<bool>,
 }
 
 /// How a partition of a group gets on.
@@ -146,7 +146,9 @@ pub(crate) struct Progress {
     pub(crate) stuck: bool,
     pub(crate) falling_behind: bool,
     pub(crate) blocked: bool,
-    /// No member has owned the topic for longer than the window.
+    /// The group is settled, or was when it last was, and no member owns the topic.
+    pub(crate) unowned: bool,
+    /// So for longer than the window.
     pub(crate) abandoned: bool,
 }
 
@@ -328,7 +330,7 @@ impl CommitTrack {
         let options = here.options;
         let Some(records) = lag.records() else {
             self.watch.lose_sight();
-            return Progress { abandoned: self.abandoned(here), ..Progress::default() };
+            return self.ownership(changed, here);
         };
         self.watch.see(here.read_at, options.longest_gap);
         let watched = self.watch.watched;
@@ -352,9 +354,9 @@ impl CommitTrack {
         } else {
             self.trend.clear();
         }
-        let abandoned = self.abandoned(here);
-        if here.unowned {
-            return Progress { blocked, abandoned, ..Progress::default() };
+        let ownership = self.ownership(changed, here);
+        if ownership.unowned {
+            return ownership;
         }
         // Markers of transactions and aborted records at the end of a log are never committed by some readers.
         let high_then = self.high_watermark_at_commit;
@@ -365,18 +367,20 @@ impl CommitTrack {
             && self.behind_since.is_some_and(|since| !self.watch.within(since, options.window));
         let moving = self.changed.is_some_and(|changed| self.watch.within(changed, options.window));
         let falling_behind = moving && !stuck && falls_behind(&self.trend, records, at_least(time_lag), options);
-        Progress { rewound: false, stuck, falling_behind, blocked, abandoned }
+        Progress { stuck, falling_behind, blocked, ..ownership }
     }
 
-    fn abandoned(&mut self, here: &Here<'_>) -> bool {
-        if !here.unowned || self.changed == Some(self.watch.watched) {
-            self.unowned_since = None;
+    /// Takes whether the topic has an owner; a commit that moves has one, whatever the description says.
+    fn ownership(&mut self, changed: bool, here: &Here<'_>) -> Progress {
+        match here.unowned {
+            Some(true) if !changed => {
+                self.unowned_since.get_or_insert(self.watch.watched);
+            }
+            Some(_) => self.unowned_since = None,
+            None => {}
         }
-        if !here.unowned {
-            return false;
-        }
-        let since = *self.unowned_since.get_or_insert(self.watch.watched);
-        !self.watch.within(since, here.options.window)
+        let abandoned = self.unowned_since.is_some_and(|since| !self.watch.within(since, here.options.window));
+        Progress { unowned: self.unowned_since.is_some(), abandoned, ..Progress::default() }
     }
 
     /// What the leader says of the epoch of the commit, and the question to ask it.

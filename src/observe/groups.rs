@@ -100,8 +100,7 @@ fn why_not_listed(snapshot: &ClusterSnapshot) -> Missing {
 struct Owners<'a> {
     of: BTreeMap<&'a TopicPartition, &'a Member>,
     topics: BTreeSet<&'a TopicName>,
-    /// True when the assignment is settled and there is one: only then is a topic without an owner left behind.
-    settled: bool,
+    state: Reading<GroupState>,
 }
 
 impl<'a> Owners<'a> {
@@ -112,13 +111,24 @@ impl<'a> Owners<'a> {
             of.extend(member.assignment.iter().map(|at| (at, member)));
         }
         let topics: BTreeSet<_> = of.keys().map(|at| &at.topic).collect();
-        let settled = group.state == Reading::Read(GroupState::Stable) && !topics.is_empty();
-        Self { of, topics, settled }
+        Self { of, topics, state: group.state }
     }
 
-    /// True when the group is settled and nobody in it owns the topic.
-    fn left_behind(&self, topic: &TopicName) -> bool {
-        self.settled && !self.topics.contains(topic)
+    /// Whether nobody in it owns the topic, where that can be said.
+    fn leaves(&self, topic: &TopicName) -> Option<bool> {
+        match self.state {
+            Reading::Read(GroupState::Stable) => Some(!self.topics.is_empty() && !self.topics.contains(topic)),
+            Reading::Read(GroupState::Empty | GroupState::Dead) => Some(false),
+            Reading::Read(
+                GroupState::PreparingRebalance
+                | GroupState::CompletingRebalance
+                | GroupState::Assigning
+                | GroupState::Reconciling
+                | GroupState::NotReady
+                | GroupState::Unknown,
+            )
+            | Reading::Missing(_) => None,
+        }
     }
 
     fn owner(&self, at: &TopicPartition) -> Option<(MemberId, String, String)> {
@@ -227,7 +237,7 @@ impl<'a> Turn<'a> {
                     read_at: group.commits_as_of,
                     coordinator: group.coordinator,
                     group_empty: group.state == Reading::Read(GroupState::Empty),
-                    unowned: owners.left_behind(&at.topic),
+                    unowned: owners.leaves(&at.topic),
                 };
                 let known = track.commits.get_mut(at).filter(|known| !known.is_of_another_life(topic.id));
                 let (judged, first) = match known {
@@ -250,6 +260,7 @@ impl<'a> Turn<'a> {
                         to: rewound.to.commit,
                         from_read_at: rewound.from.at,
                         to_read_at: rewound.to.at,
+                        coordinator: rewound.to.coordinator,
                         group_was_empty: rewound.to.group_empty,
                     });
                 }
@@ -343,7 +354,7 @@ fn verdict(group: &ConsumerGroup, owners: &Owners<'_>, sum: &Sum, alive: bool) -
             Lag::Stranded { .. } => GroupVerdict::Stranded,
             Lag::Ahead(_) => GroupVerdict::AheadOfLog,
             // Nobody reads an unowned topic: nobody loses what retention removes.
-            Lag::Expired { .. } if !owners.left_behind(&view.at.topic) => GroupVerdict::LosingToRetention,
+            Lag::Expired { .. } if !progress.unowned => GroupVerdict::LosingToRetention,
             Lag::Unknown(_) => GroupVerdict::Unknown,
             Lag::Expired { .. } | Lag::Behind(_) | Lag::Uncommitted => GroupVerdict::Ok,
         };
