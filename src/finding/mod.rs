@@ -1,9 +1,23 @@
 //! What is open, what is closed, and what proves it.
 
+mod blind;
+mod book;
+mod brokers;
+pub mod canary;
+mod draft;
+mod groups;
+mod judge;
 pub mod kind;
+mod partitions;
+mod shell;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use book::{FindingBook, Options as BookOptions};
+pub use draft::{Draft, Judged, Unknown};
+pub use judge::{Options as JudgeOptions, judge};
 pub use kind::{Grade, Kind, Nature, Severity};
 
 use crate::model::{BrokerId, ClusterName, GroupId, MemberId, PartitionId, Timestamp, TopicId, TopicName};

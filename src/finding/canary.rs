@@ -1,0 +1,153 @@
+//! Findings on the canary: from what its ledger proved to a draft.
+
+use serde_json::{Map, Value, json};
+
+use super::draft::Draft;
+use super::judge::counted;
+use super::{CountIs, Kind, Severity, Subject};
+use crate::audit::CanaryClass;
+use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
+
+/// What became of the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CanaryLossKind {
+    /// Acknowledged, and in no log.
+    Lost,
+    /// Delivered once, and truncated after.
+    TruncatedAfterDelivery,
+    /// There at more than one offset.
+    Duplicated,
+    /// Not delivered in time, and not judged yet.
+    Overdue,
+}
+
+/// What the ledger holds of one class, partition and leader epoch, so far: each time all of it, not only the news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanaryLoss {
+    /// The class.
+    pub class: CanaryClass,
+    /// The canary topic.
+    pub topic: TopicName,
+    /// Its id.
+    pub topic_id: Option<TopicId>,
+    /// The partition.
+    pub partition: PartitionId,
+    /// The epoch the records were written in; absent where none is known, as for what is overdue.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// What became of them.
+    pub kind: CanaryLossKind,
+    /// How many records, or extra copies: also those whose offset was never told (acks=0).
+    pub records: u64,
+    /// Their offsets, as far as known; in any order.
+    pub offsets: Vec<Offset>,
+    /// The end of the log when it was proven.
+    pub log_end: Option<Offset>,
+    /// What else proves it: an object; the contract's names are put beside its own.
+    pub evidence: Value,
+}
+
+/// The finding the contract asks for.
+#[must_use]
+pub fn draft(loss: &CanaryLoss) -> Draft {
+    let mut offsets = loss.offsets.clone();
+    offsets.sort_unstable();
+    offsets.dedup();
+    let (class, partition) = (loss.class, loss.partition);
+    let at = format!("{}-{partition}", loss.topic);
+    let epoch = loss.leader_epoch.map_or_else(|| "not known".to_owned(), |epoch| epoch.to_string());
+    let first = offsets.first().map_or_else(String::new, |first| format!(", the first at offset {first}"));
+    let end = loss.log_end.map_or_else(String::new, |end| format!("; the log ends at {end}"));
+    let records = counted(loss.records, "record");
+    let (kind, severity, summary, advice) = match loss.kind {
+        CanaryLossKind::Lost => (
+            Kind::CanaryLost,
+            of_loss(class),
+            format!("{records} of class {class} acknowledged on {at} in leader epoch {epoch} are lost{first}{end}."),
+            advice_on_loss(class),
+        ),
+        CanaryLossKind::TruncatedAfterDelivery => (
+            Kind::CanaryTruncatedAfterDelivery,
+            of_loss(class),
+            format!(
+                "{records} of class {class} on {at} in leader epoch {epoch} were truncated after they had been read{first}{end}."
+            ),
+            advice_on_loss(class),
+        ),
+        CanaryLossKind::Duplicated => (
+            Kind::CanaryDuplicated,
+            match class {
+                CanaryClass::Idempotent | CanaryClass::Transactional => Severity::Warning,
+                CanaryClass::Acks0 | CanaryClass::Acks1 | CanaryClass::All => Severity::Info,
+            },
+            format!("{} of records of class {class} are in {at} twice{first}.", copies(loss.records)),
+            "Without idempotence a retry after a lost answer writes the record again: set enable.idempotence. With it, none may be.",
+        ),
+        CanaryLossKind::Overdue => (
+            Kind::CanaryOverdue,
+            Severity::Warning,
+            format!("{records} of class {class} on {at} are acknowledged, not delivered in time, and not judged yet."),
+            "See whether the partition has a leader that answers. They are neither lost nor delivered until the log is read.",
+        ),
+    };
+    let mut evidence = match &loss.evidence {
+        Value::Object(object) => object.clone(),
+        Value::Null => Map::new(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            Map::from_iter([("detail".to_owned(), other.clone())])
+        }
+    };
+    let list = match loss.kind {
+        CanaryLossKind::Lost | CanaryLossKind::TruncatedAfterDelivery => "lost_offsets",
+        CanaryLossKind::Duplicated => "duplicate_offsets",
+        CanaryLossKind::Overdue => "overdue_offsets",
+    };
+    evidence.insert("offset".to_owned(), json!(offsets.first()));
+    evidence.insert("leader_epoch".to_owned(), json!(loss.leader_epoch));
+    evidence.insert("log_end".to_owned(), json!(loss.log_end));
+    evidence.insert(list.to_owned(), json!(offsets));
+    // What is overdue moves from epoch to epoch with the leader; what is lost stays where it was.
+    let occurrence = match (loss.kind, loss.leader_epoch) {
+        (CanaryLossKind::Overdue, _) | (_, None) => String::new(),
+        (CanaryLossKind::Lost | CanaryLossKind::TruncatedAfterDelivery | CanaryLossKind::Duplicated, Some(epoch)) => {
+            format!("epoch-{epoch}")
+        }
+    };
+    let subject = Subject {
+        topic: Some(loss.topic.clone()),
+        topic_id: loss.topic_id,
+        partition: Some(partition),
+        canary_class: Some(class.as_str().to_owned()),
+        ..Subject::default()
+    };
+    Draft {
+        occurrence,
+        count: Some(loss.records),
+        count_is: CountIs::Exact,
+        advice: advice.to_owned(),
+        evidence: Value::Object(evidence),
+        ..Draft::new(kind, severity, subject, summary)
+    }
+}
+
+/// acks=0 and acks=1 promise no more: their loss is told, and alarms nobody by default.
+fn of_loss(class: CanaryClass) -> Severity {
+    match class {
+        CanaryClass::All | CanaryClass::Idempotent | CanaryClass::Transactional => Severity::Critical,
+        CanaryClass::Acks0 | CanaryClass::Acks1 => Severity::Info,
+    }
+}
+
+fn advice_on_loss(class: CanaryClass) -> &'static str {
+    match class {
+        CanaryClass::All | CanaryClass::Idempotent | CanaryClass::Transactional => {
+            "Applications that write with acks=all lost records here too. See unclean.leader.election.enable, min.insync.replicas, and whether all replicas lost power at once."
+        }
+        CanaryClass::Acks0 | CanaryClass::Acks1 => {
+            "This acknowledgement does not outlive its leader. What must not be lost needs acks=all and min.insync.replicas 2."
+        }
+    }
+}
+
+fn copies(number: u64) -> String {
+    if number == 1 { "1 extra copy".to_owned() } else { format!("{number} extra copies") }
+}
