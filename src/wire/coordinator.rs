@@ -14,8 +14,10 @@ fn java_string_hash(text: &str) -> i32 {
 
 /// The partition of `__consumer_offsets`, of so many, that holds a group.
 fn partition_of(group: &GroupId, partitions: usize) -> Option<usize> {
-    let hash = usize::try_from(java_string_hash(group.as_str()) & i32::MAX).ok()?;
-    hash.checked_rem(partitions)
+    // Kafka's Utils.abs, of which the absolute value of the least number is 0. Its toPositive, which cuts off the sign,
+    // places producers' keys; for groups it would name another partition for half of all negative hashes.
+    let hash = java_string_hash(group.as_str()).checked_abs().unwrap_or(0);
+    usize::try_from(hash).ok()?.checked_rem(partitions)
 }
 
 /// Who coordinates a group.
@@ -69,11 +71,11 @@ mod tests {
 
     #[test]
     fn hashes_as_java_does() {
-        // Printed by Java: hashCode(), and (hashCode() & 0x7fffffff) % 50.
+        // Printed by Java: hashCode(), and Utils.abs(hashCode()) % 50.
         let cases = [
             ("", 0, 0),
             ("a", 97, 47),
-            ("my-group", -1_906_497_762, 36),
+            ("my-group", -1_906_497_762, 12),
             ("polygenelubricants", i32::MIN, 0),
             ("größe", 98_762_257, 7),
             ("日本", 835_047, 47),
