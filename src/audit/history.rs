@@ -167,6 +167,7 @@ mod tests {
             let round: Vec<EpochSighting> = answers
                 .iter()
                 .map(|(broker, leader, number)| EpochSighting {
+                    topic_id: None,
                     broker: BrokerId(*broker),
                     begun: at(*second),
                     partitions: BTreeMap::from([(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::group::ConsumerGroup;
-use super::ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicName, TopicPartition};
+use super::ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicId, TopicName, TopicPartition};
 use super::offset::{EpochEnd, LeaderEpoch, Watermarks};
 use super::reading::{Missing, Reading};
 use super::time::{Moment, Timestamp};
@@ -69,6 +69,8 @@ pub struct EpochSighting {
     pub broker: BrokerId,
     /// When the request was about to be sent.
     pub begun: Moment,
+    /// The topic's id as this broker knows it: a proof is about one life of the topic.
+    pub topic_id: Option<TopicId>,
     /// Its view of each partition.
     pub partitions: BTreeMap<PartitionId, LedPartition>,
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::api::metadata::{Metadata, Topology};
 use super::turn::Turn;
 use crate::clock::Clock;
-use crate::model::{BrokerId, EpochSighting, LeaderEpoch, LedPartition, PartitionId, TopicName};
+use crate::model::{BrokerId, EpochSighting, LeaderEpoch, LedPartition, PartitionId, TopicId, TopicName};
 
 /// Asks all `brokers` at once; those that do not answer are left out.
 pub(crate) async fn sightings(
@@ -25,7 +25,10 @@ async fn sighting(turn: &Turn<'_>, clock: &Clock, broker: BrokerId, topic: &Topi
     turn.line(broker).await.ok()?;
     let begun = clock.now();
     let answer = turn.ask(broker, &Metadata::Topic(topic.as_str().to_owned())).await.ok()?;
-    Some(EpochSighting { broker, begun, partitions: led(answer, topic) })
+    let named = answer.topics.iter().find(|seen| seen.name.as_deref() == Some(topic.as_str()));
+    // Brokers before 2.8 know no ids and send zeros.
+    let topic_id = named.map(|seen| TopicId(seen.id)).filter(|id| *id != TopicId([0; 16]));
+    Some(EpochSighting { broker, begun, topic_id, partitions: led(answer, topic) })
 }
 
 fn led(answer: Topology, topic: &TopicName) -> BTreeMap<PartitionId, LedPartition> {

@@ -77,6 +77,7 @@ impl Scene {
         let sightings = views
             .iter()
             .map(|(broker, leader, number)| EpochSighting {
+                topic_id: None,
                 broker: BrokerId(*broker),
                 begun: self.now,
                 partitions: BTreeMap::from([(
