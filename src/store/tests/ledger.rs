@@ -15,9 +15,10 @@ fn record(sequence: u64, state: State) -> RecordRow {
         state,
         sent_at: T0,
         acked_at: Some(T0),
+        received_at: None,
         offset,
         broker: None,
-        bracket: Bracket { low: LeaderEpoch::new(3), high: None, sighted: None },
+        bracket: Bracket { low: LeaderEpoch::new(3), high: None },
         copies: offset
             .map(|offset| Copy { partition: PartitionId(2), offset, leader_epoch: LeaderEpoch::new(3) })
             .into_iter()
