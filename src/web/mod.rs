@@ -21,7 +21,9 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::Response;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use past::Past;
 
@@ -78,6 +80,14 @@ pub fn router(state: State) -> Router {
         .nest("/api/v1", api::routes())
         .with_state(state)
         .layer(map_response(guarded))
+}
+
+/// Serves until told to stop; answers under way are finished.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "pages are not served any more");
+    }
 }
 
 /// Inline scripts and styles are refused by the browser, whatever a group calls itself.
