@@ -1,0 +1,230 @@
+//! Asks the cluster what the ledger wants to know, beside everything else that goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::audit::{Event, Question, Reread};
+use crate::canary::Canary;
+use crate::canary::topic::{self, TopicPlan};
+use crate::clock::Clock;
+use crate::model::{LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicName};
+use crate::wire::Witness;
+
+/// How long a re-read on a fresh connection may take.
+const REREAD_WITHIN: Duration = Duration::from_secs(8);
+/// How long the creation of the topic may take.
+const CREATE_WITHIN: Duration = Duration::from_secs(20);
+/// When to ask again where the reader is to go on, after nobody could tell.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// Who answers: the poll plane for epochs and log ends, a fresh consumer for what lies at an offset.
+#[derive(Clone, Debug)]
+pub(super) struct Prover {
+    pub(super) witness: Witness,
+    pub(super) topic: TopicName,
+    pub(super) clock: Clock,
+}
+
+/// Where a stopped reader goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) partition: PartitionId,
+    pub(super) to: Offset,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Events(Vec<(Event, Moment)>),
+    GoOn(Moved),
+    AskAgain { partition: PartitionId, at: Option<Offset> },
+    Created(Result<(), String>),
+}
+
+/// What is being asked.
+#[derive(Debug)]
+pub(super) struct Answers {
+    tasks: JoinSet<Answer>,
+    looking: Option<tokio::task::AbortHandle>,
+}
+
+impl Answers {
+    pub(super) fn new() -> Self {
+        Self { tasks: JoinSet::new(), looking: None }
+    }
+
+    /// The next answer; never, while nothing is asked.
+    pub(super) async fn next(&mut self) -> Answer {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(answer)) => return answer,
+                Some(Err(error)) => tracing::error!(%error, "a question to the cluster ended without an answer"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, prover: &Prover, canary: Option<&Arc<Canary>>, questions: Vec<Question>) {
+        for question in questions {
+            let (prover, canary) = (prover.clone(), canary.map(Arc::clone));
+            self.tasks.spawn(async move { Answer::Events(prover.answer(canary, question).await) });
+        }
+    }
+
+    /// One look at a time.
+    pub(super) fn look_at_leaders(&mut self, prover: &Prover) {
+        if self.looking.as_ref().is_some_and(|look| !look.is_finished()) {
+            return;
+        }
+        let prover = prover.clone();
+        self.looking = Some(self.tasks.spawn(async move { Answer::Events(prover.sightings().await) }));
+    }
+
+    pub(super) fn ask_where_to_go_on(
+        &mut self,
+        prover: &Prover,
+        partition: PartitionId,
+        at: Option<Offset>,
+        epochs: BTreeMap<LeaderEpoch, Offset>,
+    ) {
+        let prover = prover.clone();
+        self.tasks.spawn(async move {
+            match prover.where_to_go_on(partition, at, &epochs).await {
+                Some(to) => Answer::GoOn(Moved { partition, to }),
+                None => {
+                    tokio::time::sleep(ASK_AGAIN_AFTER).await;
+                    Answer::AskAgain { partition, at }
+                }
+            }
+        });
+    }
+
+    pub(super) fn create_topic(&mut self, kafka: BTreeMap<String, String>, plan: TopicPlan) {
+        self.tasks.spawn(async move {
+            let made = topic::create(&kafka, &plan, CREATE_WITHIN).await;
+            Answer::Created(made.map(|_| ()).map_err(|error| error.to_string()))
+        });
+    }
+}
+
+impl Prover {
+    async fn answer(&self, canary: Option<Arc<Canary>>, question: Question) -> Vec<(Event, Moment)> {
+        let begun = self.clock.now();
+        match question {
+            Question::EpochEnds { partition, epochs, current } => {
+                let ends = self.witness.epoch_ends(&self.topic, partition, &epochs, current).await;
+                // Read after the epoch's end: what retention removed in between must not look cut off.
+                let log_start = self.witness.log_start(&self.topic, partition, current).await;
+                let now = self.clock.now();
+                let told =
+                    |(asked, end)| (Event::EpochEndTold { partition, asked, current, begun, end, log_start }, now);
+                ends.into_iter().map(told).collect()
+            }
+            Question::Reread { partition, offset } => {
+                let outcome = match canary {
+                    Some(canary) => canary.reread(partition, offset, REREAD_WITHIN).await,
+                    None => Reread::Failed { why: "the canary has not started".to_owned() },
+                };
+                vec![(Event::RereadTold { partition, offset, begun, outcome }, self.clock.now())]
+            }
+        }
+    }
+
+    async fn sightings(&self) -> Vec<(Event, Moment)> {
+        let begun = self.clock.now();
+        let sightings = self.witness.sightings(&self.topic).await;
+        let now = self.clock.now();
+        let mut events = Vec::new();
+        if let Some((topic_id, seen)) = sightings.iter().find_map(|seen| seen.topic_id.map(|id| (id, seen))) {
+            let partitions = seen.partitions.keys().copied().collect();
+            events.push((Event::TopicSighted { topic_id, partitions, begun }, now));
+        }
+        events.push((Event::EpochsSighted(sightings), now));
+        events
+    }
+
+    /// The log end of a partition, where its leader tells it.
+    pub(super) async fn log_end(&self, partition: PartitionId) -> Option<Offset> {
+        let current = self.current(partition).await?;
+        self.witness.log_end(&self.topic, partition, current).await.value()
+    }
+
+    async fn where_to_go_on(
+        &self,
+        partition: PartitionId,
+        at: Option<Offset>,
+        epochs: &BTreeMap<LeaderEpoch, Offset>,
+    ) -> Option<Offset> {
+        let current = self.current(partition).await?;
+        let last = epochs.keys().next_back().copied();
+        let end = match last {
+            Some(last) => match self.witness.epoch_ends(&self.topic, partition, &[last], current).await.first() {
+                Some((_, Reading::Read(end))) => *end,
+                Some((_, Reading::Missing(_))) | None => return None,
+            },
+            None => None,
+        };
+        let log_start = self.witness.log_start(&self.topic, partition, current).await.value()?;
+        Some(position_after(at, log_start, end.map(|end| (end.leader_epoch, end.end_offset)), epochs))
+    }
+
+    /// The highest term that any broker names now.
+    async fn current(&self, partition: PartitionId) -> Option<LeaderEpoch> {
+        let sightings = self.witness.sightings(&self.topic).await;
+        sightings.iter().filter_map(|seen| seen.partitions.get(&partition).map(|led| led.leader_epoch)).max()
+    }
+}
+
+/// Where a reader goes on whose position does not exist: at the first offset at which its history and the log's may
+/// differ. What is read twice by that is a re-read; what would be left out would be a false loss.
+fn position_after(
+    at: Option<Offset>,
+    log_start: Offset,
+    end_of_last_epoch: Option<(LeaderEpoch, Offset)>,
+    read_epochs: &BTreeMap<LeaderEpoch, Offset>,
+) -> Offset {
+    let Some(at) = at else { return log_start };
+    if at < log_start {
+        return log_start;
+    }
+    let Some((epoch, end)) = end_of_last_epoch else { return log_start };
+    // Epochs above the one answered are gone from the log; our reading of them began here.
+    let diverged = read_epochs.iter().find(|(read, _)| **read > epoch).map(|(_, first)| *first);
+    let to = diverged.map_or(end, |first| first.min(end)).min(at);
+    to.max(log_start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(number: i64) -> Offset {
+        Offset::new(number).expect("not negative")
+    }
+
+    fn epoch(number: i32) -> LeaderEpoch {
+        LeaderEpoch::new(number).expect("not negative")
+    }
+
+    #[test]
+    fn the_reader_goes_on_where_the_histories_may_differ() {
+        let read = BTreeMap::from([(epoch(0), offset(0)), (epoch(2), offset(90))]);
+        let cases = [
+            ("retention passed it", Some(10), 60, Some((2, 200)), 60),
+            ("never began", None, 5, Some((2, 200)), 5),
+            ("truncated within its epoch", Some(140), 0, Some((2, 100)), 100),
+            ("its epoch vanished, the log reuses its offsets", Some(140), 0, Some((0, 120)), 90),
+            ("its epoch vanished, the log is shorter", Some(140), 0, Some((0, 80)), 80),
+            ("nothing was cut", Some(95), 0, Some((2, 120)), 95),
+            ("nothing is known of its epochs", Some(140), 7, None, 7),
+            ("cut below the log start", Some(140), 110, Some((2, 100)), 110),
+        ];
+        for (name, at, log_start, end, want) in cases {
+            let end = end.map(|(number, at)| (epoch(number), offset(at)));
+            assert_eq!(position_after(at.map(offset), offset(log_start), end, &read), offset(want), "{name}");
+        }
+    }
+}
