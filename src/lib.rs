@@ -44,4 +44,6 @@ pub mod schedule;
 
 pub mod config;
 
+pub mod command;
+
 pub mod app;

@@ -1,0 +1,93 @@
+//! Reads one cluster again and again. Nothing but the cluster decides how long a reading takes, and nobody waits for it
+//! but the next reading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::auditor::TopicSighting;
+use crate::clock::Clock;
+use crate::config::Selection;
+use crate::model::{ClusterSnapshot, LeaderEpoch, Moment, Reading, TopicName, TopicPartition};
+use crate::wire::{Cluster, Scope};
+
+/// Topic settings are read anew every so many turns; those of a new topic at once.
+const CONFIGS_EVERY: u64 = 20;
+
+pub(super) struct Poller {
+    pub(super) cluster: Cluster,
+    pub(super) every: Duration,
+    pub(super) clock: Clock,
+    pub(super) topics: Arc<Selection>,
+    pub(super) groups: Arc<Selection>,
+    pub(super) canary_topic: Option<TopicName>,
+    pub(super) questions: watch::Receiver<Vec<(TopicPartition, LeaderEpoch)>>,
+    pub(super) snapshots: mpsc::Sender<ClusterSnapshot>,
+    pub(super) sightings: mpsc::Sender<TopicSighting>,
+}
+
+impl Poller {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for turn in 0_u64.. {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let scope = self.scope(turn);
+            let begun = self.clock.now();
+            let snapshot = tokio::select! {
+                () = stop.cancelled() => return,
+                snapshot = self.cluster.snapshot(&scope) => snapshot,
+            };
+            if let Some(topic) = &self.canary_topic
+                && let Some(sighting) = sighting(topic, &snapshot, begun)
+                && self.sightings.try_send(sighting).is_err()
+            {
+                tracing::debug!("the auditor has not taken the sightings of earlier turns yet");
+            }
+            // The turn before is still being judged only when the machine is overloaded: the newer reading waits.
+            if self.snapshots.send(snapshot).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn scope(&self, turn: u64) -> Scope {
+        let (topics, groups, canary) = (Arc::clone(&self.topics), Arc::clone(&self.groups), self.canary_topic.clone());
+        Scope {
+            canary_topic: self.canary_topic.clone(),
+            epoch_questions: self.questions.borrow().clone(),
+            read_earliest: true,
+            read_configs: turn.is_multiple_of(CONFIGS_EVERY),
+            topics: Some(Box::new(move |name| {
+                topics.takes(name) || canary.as_ref().is_some_and(|topic| topic.as_str() == name)
+            })),
+            groups: Some(Box::new(move |name| groups.takes(name))),
+        }
+    }
+}
+
+/// What a reading says of the canary topic; nothing where its metadata was not read.
+fn sighting(topic: &TopicName, snapshot: &ClusterSnapshot, begun: Moment) -> Option<TopicSighting> {
+    let Reading::Read(topics) = &snapshot.topics else { return None };
+    let Reading::Read(brokers) = &snapshot.brokers else { return None };
+    let found = topics.get(topic);
+    let partitions = match found.map(|topic| &topic.partitions) {
+        Some(Reading::Read(partitions)) => partitions.iter().map(|(id, one)| (*id, one.leader)).collect(),
+        Some(Reading::Missing(_)) => return None,
+        None => std::collections::BTreeMap::new(),
+    };
+    Some(TopicSighting {
+        topic_id: found.and_then(|topic| topic.id),
+        partitions,
+        begun,
+        brokers: brokers.keys().copied().collect(),
+        epochs: snapshot.canary_sightings.clone(),
+        absent: found.is_none(),
+    })
+}
