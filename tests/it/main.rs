@@ -3,5 +3,10 @@
 #[path = "../kafka/mod.rs"]
 mod kafka;
 
+mod brokers;
+mod canary;
 mod clusters;
+mod crash;
+mod daemon;
+mod groups;
 mod harness;
