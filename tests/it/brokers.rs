@@ -1,6 +1,6 @@
 //! Brokers that die or hang: the counts are Metadata's own, nothing else waits, and nothing becomes 0.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ async fn a_killed_broker_leaves_exactly_its_partitions_under_replicated() {
 #[derive(Default)]
 struct Watched {
     slowest: BTreeMap<&'static str, Duration>,
-    trouble: Vec<String>,
+    trouble: BTreeSet<String>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +133,12 @@ async fn a_hung_broker_delays_nothing_and_nothing_becomes_zero() {
                     let took = asked.elapsed();
                     match answer {
                         Ok(answer) if answer.status().is_success() => {}
-                        other => watched.trouble.push(format!("{page}: {other:?}")),
+                        Ok(answer) => {
+                            watched.trouble.insert(format!("{page}: {}", answer.status()));
+                        }
+                        Err(error) => {
+                            watched.trouble.insert(format!("{page}: {error}"));
+                        }
                     }
                     let slowest = watched.slowest.entry(page).or_default();
                     *slowest = took.max(*slowest);

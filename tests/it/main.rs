@@ -10,3 +10,4 @@ mod crash;
 mod daemon;
 mod groups;
 mod harness;
+mod outside;
