@@ -206,9 +206,8 @@ impl CommitTrack {
     fn restored(first: &CommitPoint, rest: &[CommitPoint], here: &Here<'_>, seeds: &Seeds) -> Self {
         let commit = |point: &CommitPoint| CommittedOffset { offset: point.offset, leader_epoch: point.leader_epoch };
         let mut track = Self::new(commit(first), here.topic_id);
-        track.watch.see(first.at, here.options.longest_gap);
         let (mut run, mut last) = (first.at, first.at);
-        for point in rest {
+        for point in std::iter::once(first).chain(rest) {
             track.watch.see(point.at, here.options.longest_gap);
             if commit(point) != track.commit {
                 track.commit = commit(point);
@@ -242,6 +241,11 @@ impl CommitTrack {
             group_empty: false,
         }));
         track
+    }
+
+    /// True, before its first turn, when an earlier run of the daemon knew it.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.rewind.is_some()
     }
 
     /// True when the commit is of another life of the topic.

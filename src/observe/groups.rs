@@ -244,9 +244,10 @@ impl<'a> Turn<'a> {
                     Some(known) => (known.step(commit, &here), false),
                     None => {
                         let mut new = CommitTrack::first(commit, &group.id, &here, self.seeds);
+                        let unheard_of = !new.is_restored();
                         let judged = new.step(commit, &here);
                         track.commits.insert(at.clone(), new);
-                        (judged, true)
+                        (judged, unheard_of)
                     }
                 };
                 sum.any_changed |= judged.changed || (first && known_before);

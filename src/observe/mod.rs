@@ -13,6 +13,8 @@ mod tests;
 mod time_lag;
 mod topics;
 pub mod view;
+#[cfg(test)]
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 
