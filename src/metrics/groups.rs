@@ -26,7 +26,7 @@ impl GroupSeries {
         for partition in &view.partitions {
             *partitions.entry(partition.lag.state()).or_insert(0) += 1;
             let (sum, unknown) = sums.entry(partition.at.topic.as_str()).or_default();
-            *unknown |= matches!(partition.lag, Lag::Unknown(_));
+            *unknown |= matches!(partition.lag, Lag::Unknown(_) | Lag::Ahead(_) | Lag::Stranded { .. });
             if let Some(records) = partition.lag.records() {
                 *sum = Some(sum.unwrap_or(0).saturating_add(records));
             }

@@ -52,7 +52,7 @@ metrics! {
     PARTITIONS = Gauge "kustody_partitions" ["cluster", "state"]
         "Partitions by flag; several flags may hold for one partition, total counts each once.";
     GROUP_LAG_RECORDS = Gauge "kustody_group_lag_records" ["cluster", "group", "topic"]
-        "Records between commit and high watermark, summed over the partitions that could be read. At least so many while kustody_group_partitions has state unknown; no sample where that would say 0.";
+        "Records between commit and high watermark, summed over the partitions that could be read. At least so many while kustody_group_partitions has state unknown, ahead or stranded; no sample where that would say 0.";
     GROUP_LAG_SECONDS = Gauge "kustody_group_lag_seconds" ["cluster", "group"]
         "Age of the oldest unread record of the worst partition, at least; from the history of high watermarks.";
     GROUP_PARTITIONS = Gauge "kustody_group_partitions" ["cluster", "group", "state"]

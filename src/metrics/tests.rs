@@ -172,6 +172,7 @@ fn a_small_cluster_reads_as_it_is() {
     let unread = Lag::Unknown(Missing::TimedOut(BrokerId(2)));
     let groups = vec![
         group("billing", &[("orders", Lag::Behind(40)), ("orders", unread), ("payments", unread)]),
+        group("cut", &[("orders", Lag::Behind(0)), ("orders", Lag::Ahead(5))]),
         group("idle", &[("orders", Lag::Behind(0)), ("orders", unread)]),
         group("shop", &[("orders", Lag::Behind(0)), ("payments", Lag::Expired { behind: 9, lost: 4 })]),
     ];
@@ -195,6 +196,7 @@ fn a_small_cluster_reads_as_it_is() {
     kustody_exposition_truncated_series 0
     # TYPE kustody_group_info gauge
     kustody_group_info{cluster="main",group="billing",type="classic",state="preparing_rebalance"} 1
+    kustody_group_info{cluster="main",group="cut",type="classic",state="preparing_rebalance"} 1
     kustody_group_info{cluster="main",group="idle",type="classic",state="preparing_rebalance"} 1
     kustody_group_info{cluster="main",group="shop",type="classic",state="preparing_rebalance"} 1
     # TYPE kustody_group_lag_records gauge
@@ -202,16 +204,20 @@ fn a_small_cluster_reads_as_it_is() {
     kustody_group_lag_records{cluster="main",group="shop",topic="orders"} 0
     kustody_group_lag_records{cluster="main",group="shop",topic="payments"} 9
     # TYPE kustody_group_lag_seconds gauge
+    kustody_group_lag_seconds{cluster="main",group="cut"} 4.5
     kustody_group_lag_seconds{cluster="main",group="shop"} 4.5
     # TYPE kustody_group_partitions gauge
     kustody_group_partitions{cluster="main",group="billing",state="behind"} 1
     kustody_group_partitions{cluster="main",group="billing",state="unknown"} 2
+    kustody_group_partitions{cluster="main",group="cut",state="ahead"} 1
+    kustody_group_partitions{cluster="main",group="cut",state="caught_up"} 1
     kustody_group_partitions{cluster="main",group="idle",state="caught_up"} 1
     kustody_group_partitions{cluster="main",group="idle",state="unknown"} 1
     kustody_group_partitions{cluster="main",group="shop",state="caught_up"} 1
     kustody_group_partitions{cluster="main",group="shop",state="expired"} 1
     # TYPE kustody_group_verdict gauge
     kustody_group_verdict{cluster="main",group="billing",verdict="unknown"} 1
+    kustody_group_verdict{cluster="main",group="cut",verdict="ok"} 1
     kustody_group_verdict{cluster="main",group="idle",verdict="unknown"} 1
     kustody_group_verdict{cluster="main",group="shop",verdict="ok"} 1
     # TYPE kustody_outbox_pending gauge

@@ -98,6 +98,11 @@ pub(crate) fn published(now: Timestamp) -> Published {
     }
 }
 
+/// A cluster that is configured and was not read.
+pub(crate) fn before_the_first_turn() -> Published {
+    Published { clusters: BTreeMap::from([(cluster(), PublishedCluster::default())]), ..Published::default() }
+}
+
 fn totals() -> Totals {
     let mut latency = Histogram::default();
     for sample in [0.002, 0.004, 0.004, 0.006, 0.02] {

@@ -204,9 +204,10 @@ pub(super) fn findings<'a>(cluster: &'a PublishedCluster, asked: &Parameters) ->
         .collect())
 }
 
-/// The finding of that id, in any cluster.
+/// The finding of that id, in any cluster; as its alert remembers it, when it is no longer among the latest.
 pub(super) fn finding<'a>(published: &'a Published, id: &str) -> Result<&'a Finding, Problem> {
-    let mut all = published.clusters.values().flat_map(|cluster| cluster.findings.iter());
+    let present = published.clusters.values().flat_map(|cluster| cluster.findings.iter());
+    let mut all = present.chain(published.alerts.iter().map(|alert| &alert.finding));
     all.find(|finding| finding.id == id).ok_or_else(|| Problem::not_known("finding", id))
 }
 

@@ -6,6 +6,7 @@ mod api;
 mod demo;
 mod error;
 mod listing;
+mod pages;
 pub mod past;
 mod probes;
 mod query;
@@ -78,6 +79,7 @@ pub fn router(state: State) -> Router {
         .merge(probes::routes())
         .merge(statics::routes())
         .nest("/api/v1", api::routes())
+        .merge(pages::routes())
         .with_state(state)
         .layer(map_response(guarded))
 }

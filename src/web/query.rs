@@ -91,6 +91,21 @@ impl Parameters {
         }
     }
 
+    /// The same for another page.
+    pub(super) fn with_page(&self, page: u64) -> Self {
+        let mut other: Vec<_> = self.0.iter().filter(|(name, _)| name != "page").cloned().collect();
+        other.push(("page".to_owned(), page.to_string()));
+        Self(other)
+    }
+
+    /// A path with these parameters.
+    pub(super) fn appended_to(&self, path: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(_, value)| !value.is_empty()));
+        let query = query.finish();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
     /// Which page is wanted.
     pub(super) fn paging(&self) -> Result<Paging, Problem> {
         let page = self.number("page", 1, u64::from(u32::MAX))?.unwrap_or(1);

@@ -17,6 +17,8 @@ use axum::routing::get;
 use super::State;
 use super::error::Problem;
 
+pub(super) use topics::risks;
+
 pub(super) fn routes() -> Router<Arc<State>> {
     Router::new()
         .route("/clusters", get(clusters::all))
