@@ -13,9 +13,10 @@ fn java_string_hash(text: &str) -> i32 {
 }
 
 /// The partition of `__consumer_offsets`, of so many, that holds a group.
+///
+/// Kafka takes `Utils.abs` of the hash (0 for the smallest number), not its lower 31 bits as for keys of records: for a
+/// negative hash these are different partitions.
 fn partition_of(group: &GroupId, partitions: usize) -> Option<usize> {
-    // Kafka's Utils.abs, of which the absolute value of the least number is 0. Its toPositive, which cuts off the sign,
-    // places producers' keys; for groups it would name another partition for half of all negative hashes.
     let hash = java_string_hash(group.as_str()).checked_abs().unwrap_or(0);
     usize::try_from(hash).ok()?.checked_rem(partitions)
 }
@@ -71,11 +72,12 @@ mod tests {
 
     #[test]
     fn hashes_as_java_does() {
-        // Printed by Java: hashCode(), and Utils.abs(hashCode()) % 50.
+        // Printed by Java: hashCode(), and Utils.abs of it modulo 50.
         let cases = [
             ("", 0, 0),
             ("a", 97, 47),
             ("my-group", -1_906_497_762, 12),
+            ("appnew", -1_411_059_745, 45),
             ("polygenelubricants", i32::MIN, 0),
             ("größe", 98_762_257, 7),
             ("日本", 835_047, 47),

@@ -75,7 +75,7 @@ impl Cluster {
             span: ReadSpan { started: began.wall, finished: finished.wall },
             took: finished.mono.saturating_sub(began.mono),
             brokers: Reading::Read(brokers),
-            answering: poll.turn.answering(),
+            answering: parts.answering,
             controller,
             topics: Reading::Read(topics),
             watermarks: parts.watermarks,
@@ -117,6 +117,7 @@ impl Cluster {
 
 /// What is read behind the metadata.
 struct Parts {
+    answering: BTreeMap<BrokerId, Reading<()>>,
     group_list_complete: bool,
     groups: BTreeMap<GroupId, ConsumerGroup>,
     watermarks: BTreeMap<TopicPartition, Watermarks>,
@@ -127,10 +128,17 @@ struct Parts {
 /// The order of reads. Commits are all in, or given up, before the first watermark is asked for.
 async fn read<'a>(mut poll: Poll<'a>, memory: &mut Memory) -> (Poll<'a>, Parts) {
     let present: Vec<BrokerId> = poll.topology.brokers.keys().copied().collect();
-    let (list, canary_sightings, ()) = tokio::join!(
-        group_list(&poll.turn, &present, &mut poll.gaps),
-        canary_sightings(&poll.turn, poll.clock, &present, poll.scope),
-        greet_absent(&poll.turn, &present),
+    let absent = poll.turn.split_absent(&present, poll.options.hedge_after);
+    let ((), mut parts) = tokio::join!(greet(&absent), read_present(&mut poll, &present, memory));
+    parts.answering = poll.turn.answering();
+    parts.answering.extend(absent.answering());
+    (poll, parts)
+}
+
+async fn read_present(poll: &mut Poll<'_>, present: &[BrokerId], memory: &mut Memory) -> Parts {
+    let (list, canary_sightings) = tokio::join!(
+        group_list(&poll.turn, present, &mut poll.gaps),
+        canary_sightings(&poll.turn, poll.clock, present, poll.scope),
     );
     let settle = poll.options.group_list_settle;
     let complete = memory.groups.is_complete(&list, &poll.coordinators(), poll.now, settle);
@@ -138,7 +146,8 @@ async fn read<'a>(mut poll: Poll<'a>, memory: &mut Memory) -> (Poll<'a>, Parts) 
     let watermarks = poll.watermarks(&mut memory.log_starts).await;
     let epoch_ends = poll.epoch_ends(&groups).await;
     poll.configs(&mut memory.configs).await;
-    (poll, Parts { group_list_complete: complete, groups, watermarks, epoch_ends, canary_sightings })
+    let answering = BTreeMap::new();
+    Parts { answering, group_list_complete: complete, groups, watermarks, epoch_ends, canary_sightings }
 }
 
 async fn canary_sightings(turn: &Turn<'_>, clock: &Clock, brokers: &[BrokerId], scope: &Scope) -> Vec<EpochSighting> {
@@ -149,8 +158,8 @@ async fn canary_sightings(turn: &Turn<'_>, clock: &Clock, brokers: &[BrokerId], 
 }
 
 /// Finds out whether the brokers that left the metadata still answer.
-async fn greet_absent(turn: &Turn<'_>, present: &[BrokerId]) {
-    let absent: Vec<_> = turn.brokers().into_iter().filter(|id| !present.contains(id)).collect();
+async fn greet(turn: &Turn<'_>) {
+    let absent = turn.brokers();
     let greeted = absent.iter().map(|broker| turn.ask(*broker, &ApiVersions));
     // Only whether they answer counts, and the turn keeps that.
     drop(join_all(greeted).await);

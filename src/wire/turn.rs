@@ -48,6 +48,15 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Moves the brokers that are not `present` into a turn of their own, with so little time: they are only greeted.
+    pub(crate) fn split_absent(&mut self, present: &[BrokerId], within: Duration) -> Self {
+        let (present, absent): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.brokers).into_iter().partition(|(id, _)| present.contains(id));
+        self.brokers = present;
+        let deadline = self.deadline.min(Instant::now() + within);
+        Self { pool: self.pool, lane: self.lane, request_timeout: within, deadline, brokers: absent }
+    }
+
     /// The brokers of the turn.
     pub(crate) fn brokers(&self) -> Vec<BrokerId> {
         self.brokers.keys().copied().collect()
