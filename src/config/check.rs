@@ -50,11 +50,11 @@ fn of_cluster(cluster: &ClusterConfig, problems: &mut Vec<String>) {
     if poll.every < Duration::from_millis(200) {
         problems.push(format!("{at}: poll.every: must be 200ms or longer"));
     }
-    if poll.deadline > poll.every {
-        problems.push(format!("{at}: poll.deadline: must not be longer than poll.every"));
+    if poll.deadline > Duration::from_secs(60) {
+        problems.push(format!("{at}: poll.deadline: must not be longer than 1m"));
     }
-    if poll.request_timeout > poll.deadline {
-        problems.push(format!("{at}: poll.request_timeout: must not be longer than poll.deadline"));
+    if poll.request_timeout >= poll.deadline || poll.request_timeout.is_zero() {
+        problems.push(format!("{at}: poll.request_timeout: must be longer than 0s and shorter than poll.deadline"));
     }
     let canary = &cluster.canary;
     if !canary.enabled {

