@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -281,6 +281,45 @@ fn a_name_of_any_characters_comes_back_unchanged() {
         assert_eq!(samples.iter().filter(of_it).count(), 1, "{name:?}");
     }
     assert_eq!(promtool(&["check", "metrics"], &text), (Some(0), String::new()));
+}
+
+/// The names of metrics in a text, without the suffixes of a histogram.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = words.filter(|word| word.starts_with("kustody_"));
+    let histograms: Vec<&str> =
+        table::ALL.iter().filter(|metric| metric.kind == table::Type::Histogram).map(|metric| metric.name).collect();
+    let base = |name: &str| {
+        let suffixes = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| name.strip_suffix(suffix));
+        suffixes.into_iter().find(|base| histograms.contains(base)).unwrap_or(name).to_owned()
+    };
+    names.map(base).collect()
+}
+
+#[test]
+fn dashboards_name_only_what_is_exposed() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards");
+    let known: BTreeSet<String> = table::ALL.iter().map(|metric| metric.name.to_owned()).collect();
+    let mut named_in_all = BTreeSet::new();
+    for entry in std::fs::read_dir(directory).expect("there are dashboards") {
+        let path = entry.expect("a directory that can be read").path();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let strangers: Vec<String> = named(&text).difference(&known).cloned().collect();
+        assert_eq!(strangers, Vec::<String>::new(), "{}", path.display());
+        named_in_all.extend(named(&text));
+    }
+    assert!(named_in_all.len() > 10, "the alert rules are among them: {named_in_all:?}");
+}
+
+#[test]
+fn alert_rules_are_valid_and_fire_when_they_should() {
+    let file = |name: &str| format!("{}/dashboards/{name}", env!("CARGO_MANIFEST_DIR"));
+    for arguments in
+        [["check", "rules", &file("kustody-alerts.yml")], ["test", "rules", &file("kustody-alerts.test.yml")]]
+    {
+        let (code, said) = promtool(&arguments, "");
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
 
 #[test]

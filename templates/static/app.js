@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const EVERY = 2000;
-  const STALE = 60;
+  const STUCK = 1000 * Number(document.body.dataset.stuck || 60);
   let tag = document.body.dataset.tag || "";
   // The daemon's clock counts, not the reader's.
   let ahead = document.body.dataset.now ? Date.parse(document.body.dataset.now) - Date.now() : 0;
@@ -28,7 +28,7 @@
     }
     const fresh = document.getElementById("freshness");
     const time = fresh && fresh.querySelector("time");
-    if (time) fresh.classList.toggle("stale", now() - Date.parse(time.dateTime) > STALE * 1000);
+    if (time) fresh.classList.toggle("stale", now() - Date.parse(time.dateTime) > STUCK);
     tellConnection();
   }
   function tellConnection() {

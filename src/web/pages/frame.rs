@@ -25,6 +25,8 @@ pub(super) struct Frame {
     pub(super) as_of: Option<Stamp>,
     /// True when nothing new was published for so long that it must be said.
     pub(super) stale: bool,
+    /// How long that is, in seconds.
+    pub(super) stuck_after: u64,
     pub(super) overview: bool,
     pub(super) alerts: bool,
     pub(super) firing: usize,
@@ -77,6 +79,7 @@ impl Frame {
             now,
             as_of: published.as_of.map(|at| Stamp::of(at, now)),
             stale: published.as_of.is_some_and(|at| now.since(at) > web.stuck_after),
+            stuck_after: web.stuck_after.as_secs(),
             overview: matches!(place, Place::Overview),
             alerts: matches!(place, Place::Alerts),
             firing: published.alerts.iter().filter(|alert| alert.state == AlertState::Firing).count(),
