@@ -67,7 +67,8 @@ async fn demo(screen: Screen, pace: Pace) -> u8 {
         Some(Ok(account)) if account.is_as_provoked() => (0, Some(account)),
         Some(Ok(account)) => (1, Some(account)),
         Some(Err(error)) => {
-            screen.line(Tone::Bad, &format!("✘ {error:#}"));
+            // A broker's or the daemon's last words may be among it.
+            format!("✘ {error:#}").lines().for_each(|line| screen.line(Tone::Bad, line));
             (1, None)
         }
         None => {

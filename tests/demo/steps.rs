@@ -133,6 +133,7 @@ impl Tour<'_> {
             ..NOTHING
         })
         .await?;
+        self.until_told("group_stopped").await?;
         self.look(Duration::from_secs(8)).await;
         client.commit("invoice-mailer", "invoices", 0, tip).await?;
         Ok(())
@@ -166,6 +167,7 @@ impl Tour<'_> {
         self.stage.cluster.kill(2).await?;
         self.expect(Wanted { kind: "broker_unreachable", broker: Some(2), ..NOTHING }).await?;
         self.expect_under_replicated(2).await?;
+        self.until_told("partition_under_replicated").await?;
         self.look(Duration::from_secs(8)).await;
         self.screen.say("  Broker 2 starts again …");
         self.stage.cluster.start_again(2).await?;

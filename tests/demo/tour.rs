@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::dashboard::Finding;
+use crate::receiver::Told;
 use crate::screen::{Screen, Tone};
 use crate::stage::Stage;
 
@@ -196,12 +197,14 @@ pub(crate) struct Tour<'a> {
     pace: Pace,
     /// Ids of the findings that were there before this step.
     known: BTreeSet<String>,
+    /// Notices that had come before this step.
+    told: Told,
     account: Account,
 }
 
 impl<'a> Tour<'a> {
     pub(crate) fn new(stage: &'a mut Stage, screen: Screen, pace: Pace, account: Account) -> Self {
-        Self { stage, screen, pace, known: BTreeSet::new(), account }
+        Self { stage, screen, pace, known: BTreeSet::new(), told: Told::new(), account }
     }
 
     /// Goes through all steps, and returns the account with what they led to.
@@ -209,6 +212,7 @@ impl<'a> Tour<'a> {
         for (number, step) in (1..).zip(STEPS) {
             self.stage.daemon.check()?;
             self.known = self.findings().await.into_iter().map(|finding| finding.id).collect();
+            self.told = self.stage.receiver.told();
             self.screen.say("");
             self.screen.line(Tone::Strong, &format!("{number}/{} {}", STEPS.len(), step.title));
             self.screen.say(&format!("  {}", step.story));
@@ -263,6 +267,16 @@ impl<'a> Tour<'a> {
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
+    }
+
+    /// Waits until a notice of this kind came since this step began: what is over before its hold is told to nobody.
+    pub(crate) async fn until_told(&mut self, kind: &str) -> anyhow::Result<()> {
+        self.until(&format!("a notice of {kind}"), SOON, async |tour: &mut Self| {
+            let (before, now) = (tour.told.get(kind).copied(), tour.stage.receiver.told().get(kind).copied());
+            if now > before { Ok(()) } else { Err(format!("{} before", before.unwrap_or(0))) }
+        })
+        .await?;
+        Ok(())
     }
 
     /// Waits until `holds` says so; without it, puts `what` and the last answer on the account.
@@ -362,7 +376,7 @@ impl<'a> Tour<'a> {
         }
         let told = self.stage.receiver.told();
         for kind in self.account.kinds.clone() {
-            if !told.contains(&kind) {
+            if !told.contains_key(&kind) {
                 self.miss(format!("a notice of {kind}"));
             }
         }
