@@ -1,6 +1,6 @@
 //! The tour: its steps as data, what each must lead to, and the account of what was found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -373,6 +373,15 @@ impl<'a> Tour<'a> {
             if finding.grade == "proven" && !self.account.met.contains(&finding.id) {
                 self.stranger(&finding);
             }
+        }
+        let mut besides: BTreeMap<String, usize> = BTreeMap::new();
+        for finding in self.findings().await.iter().filter(|one| !self.account.met.contains(&one.id)) {
+            *besides.entry(format!("{} ({})", finding.kind, finding.grade)).or_default() += 1;
+        }
+        if !besides.is_empty() {
+            let kinds: Vec<String> = besides.into_iter().map(|(kind, count)| format!("{kind} ×{count}")).collect();
+            self.screen.say("");
+            self.screen.line(Tone::Faint, &format!("Seen besides, and not proven: {}.", kinds.join(", ")));
         }
         let told = self.stage.receiver.told();
         for kind in self.account.kinds.clone() {
