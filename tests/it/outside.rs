@@ -151,7 +151,7 @@ async fn prometheus_scrapes_and_a_browser_shows_every_page() {
         ("/clusters/main/canary".to_owned(), "idempotent"),
         ("/clusters/main/findings".to_owned(), "commit_rewound"),
         (format!("/clusters/main/findings/{id}"), "kafka-consumer-groups"),
-        ("/alerts".to_owned(), "commit_rewound"),
+        ("/alerts".to_owned(), "rewound"),
     ] {
         let (console, dom) = browse(&format!("{}{page}", daemon.address()), None).await;
         assert_eq!(console, Vec::<String>::new(), "{page}");
