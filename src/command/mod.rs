@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{self, App};
 use crate::config::{self, Config, Problems};
 
-/// Bad configuration: EX_USAGE.
+/// Bad configuration: `EX_USAGE`.
 const BAD_CONFIGURATION: u8 = 64;
 /// The daemon cannot start.
 const CANNOT_START: u8 = 1;
