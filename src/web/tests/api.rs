@@ -1,0 +1,200 @@
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Site, encoded};
+use crate::model::Timestamp;
+use crate::web::demo::{self, HOSTILE, Made};
+use crate::web::past::PastError;
+
+#[tokio::test]
+async fn every_list_has_the_shape_of_the_contract() {
+    let site = Site::demo();
+    let lists = [
+        ("/api/v1/clusters", 2),
+        ("/api/v1/clusters/main/brokers", 3),
+        ("/api/v1/clusters/main/topics", 12),
+        ("/api/v1/clusters/main/groups", 30),
+        ("/api/v1/clusters/main/canary", 5),
+        ("/api/v1/clusters/main/findings", 19),
+        ("/api/v1/alerts", 18),
+        ("/api/v1/deliveries", 7),
+    ];
+    for (path, total) in lists {
+        let (status, body) = site.json(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        assert_eq!(body["total"], json!(total), "{path}");
+        assert_eq!(body["items"].as_array().expect(path).len(), total, "{path}");
+        assert_eq!(body["page"], json!(1), "{path}");
+        assert_eq!(body["per_page"], json!(100), "{path}");
+        assert!(body["as_of"].as_str().is_some_and(|at| at.ends_with('Z')), "{path}: {}", body["as_of"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_summed_up_and_one_not_read_is_null_with_a_reason() {
+    let (_, body) = Site::demo().json("/api/v1/clusters").await;
+    let main = &body["items"][0];
+    assert_eq!(main["name"], "main");
+    assert_eq!(main["reachable"], json!(true));
+    assert_eq!(main["brokers"], json!({"known": 3, "unreachable": 1, "unreachable_ids": [2]}));
+    assert_eq!(main["partitions"]["total"], json!(48));
+    assert_eq!(main["groups"]["stranded"], json!(1));
+    assert_eq!(main["poll"]["partial"], json!(true));
+    assert_eq!(main["poll"]["missing"][0]["reason"], "timed_out");
+    let standby = &body["items"][1];
+    assert_eq!(standby["reachable"], Value::Null);
+    assert_eq!(standby["partitions"], Value::Null);
+    assert_eq!(standby["reasons"]["partitions"], json!({"code": "not_asked", "message": "not read yet"}));
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_null_with_a_reason() {
+    let site = Site::demo();
+    let (_, group) = site.json("/api/v1/clusters/main/groups/fraud-scoring").await;
+    assert_eq!(group["verdict"], "unknown");
+    assert_eq!((&group["lag_records"], &group["lag_records_is"]), (&Value::Null, &json!("at_least")));
+    assert_eq!((&group["lag_seconds"], &group["lag_seconds_method"]), (&Value::Null, &json!("none")));
+    assert_eq!(group["members"], Value::Null);
+    assert_eq!(group["reasons"]["members"]["code"], "timed_out");
+    let lag = &group["partitions"][0]["lag"];
+    assert_eq!(
+        (&lag["state"], &lag["records"], &lag["reason"]),
+        (&json!("unknown"), &Value::Null, &json!("timed_out"))
+    );
+    assert_eq!(group["partitions"][0]["reasons"]["committed_offset"]["code"], "timed_out");
+
+    let (_, stranded) = site.json("/api/v1/clusters/main/groups/billing").await;
+    let lag = &stranded["partitions"][0]["lag"];
+    assert_eq!((&lag["state"], &lag["records"]), (&json!("stranded"), &Value::Null));
+    assert_eq!((&lag["skip_offsets"], &lag["epoch_end_offset"]), (&json!(40), &json!(100)));
+
+    let (_, expired) = site.json("/api/v1/clusters/main/groups/retention-victim").await;
+    let lag = &expired["partitions"][0]["lag"];
+    assert_eq!((&lag["records"], &lag["lost_records"]), (&json!(51_200), &json!(200)));
+
+    let (_, topic) = site.json("/api/v1/clusters/main/topics/orders").await;
+    let hung = &topic["partitions"][1];
+    assert_eq!((&hung["state"], &hung["high_watermark"]), (&json!(["unknown"]), &Value::Null));
+    assert_eq!(hung["reasons"]["high_watermark"]["message"], "broker 2 did not answer within the deadline");
+    assert_eq!(hung["last_high_watermark"], json!(119_800));
+
+    let (_, canary) = site.json("/api/v1/clusters/main/canary").await;
+    assert_eq!(canary["items"][4]["loss_rate"], Value::Null);
+    assert_eq!(canary["items"][4]["reasons"]["loss_rate"]["code"], "nothing_judged");
+    assert_eq!((&canary["items"][1]["lost"], &canary["items"][1]["class"]), (&json!(48), &json!("acks1")));
+}
+
+#[tokio::test]
+async fn groups_are_filtered_sorted_and_paged() {
+    let site = Site::demo();
+    let cases = [
+        ("verdict=stopped", 1, "nightly-report"),
+        ("state=empty&sort=group", 2, "legacy-emailer"),
+        ("type=consumer&sort=-lag_records", 6, "poisoned-invoices"),
+        ("q=SEARCH", 1, "search-indexer"),
+        ("sort=-lag_records", 30, "nightly-report"),
+        ("", 30, "billing"),
+        ("page=2&per_page=1", 30, "retention-victim"),
+    ];
+    for (query, total, first) in cases {
+        let (status, body) = site.json(&format!("/api/v1/clusters/main/groups?{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}");
+        assert_eq!((&body["total"], &body["items"][0]["group"]), (&json!(total), &json!(first)), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn findings_and_alerts_are_filtered() {
+    let site = Site::demo();
+    let of_cluster = |query: &str| format!("/api/v1/clusters/main/findings?{query}");
+    let cases = [
+        (of_cluster("state=closed"), 6),
+        (of_cluster("state=open"), 13),
+        (of_cluster("state=all"), 19),
+        (of_cluster("kind=canary_lost"), 1),
+        (of_cluster("grade=proven"), 7),
+        (of_cluster("group=billing"), 1),
+        (of_cluster("topic=nowhere"), 0),
+        (of_cluster("since=2999-01-01T00:00:00Z"), 0),
+        ("/api/v1/alerts?state=pending".into(), 1),
+        ("/api/v1/alerts?state=resolved".into(), 5),
+    ];
+    for (path, total) in cases {
+        assert_eq!(site.json(&path).await.1["total"], json!(total), "{path}");
+    }
+    let (_, finding) = site.json("/api/v1/clusters/main/findings/f0012").await;
+    assert_eq!((&finding["kind"], &finding["evidence"]["offset"]), (&json!("canary_lost"), &json!(35)));
+    assert_eq!(site.json("/api/v1/findings/f0012").await.1, finding);
+    assert_eq!(site.json("/api/v1/alerts/f0012").await.1["finding"], finding);
+    assert_eq!(site.json("/api/v1/clusters/standby/findings/f0012").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_name_of_any_characters_travels() {
+    let site = Site::demo();
+    for name in [HOSTILE, "billing", ""] {
+        let by_id = site.json(&format!("/api/v1/clusters/main/group?id={}", encoded(name))).await;
+        assert_eq!((by_id.0, &by_id.1["group"]), (StatusCode::OK, &json!(name)), "{name:?}");
+        if !name.is_empty() {
+            assert_eq!(site.json(&format!("/api/v1/clusters/main/groups/{}", encoded(name))).await, by_id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_are_told_by_code_and_message() {
+    let site = Site::demo();
+    let cases = [
+        ("/api/v1/nowhere", 404, "no_such_path"),
+        ("/api/v1/clusters/nowhere/groups", 404, "not_known"),
+        ("/api/v1/clusters/main/groups/nobody", 404, "not_known"),
+        ("/api/v1/clusters/main/topics/nothing", 404, "not_known"),
+        ("/api/v1/clusters/main/findings/nothing", 404, "not_known"),
+        ("/api/v1/alerts/nothing", 404, "not_known"),
+        ("/api/v1/clusters/%ff/groups", 400, "bad_path"),
+        ("/api/v1/clusters/main/groups?verdict=bad", 400, "bad_parameter"),
+        ("/api/v1/clusters/main/groups?sort=size", 400, "bad_parameter"),
+        ("/api/v1/clusters/main/group", 400, "bad_parameter"),
+        ("/api/v1/clusters/main/history", 400, "bad_parameter"),
+        ("/api/v1/clusters/main/history?series=group_lag_records", 400, "bad_parameter"),
+        ("/api/v1/clusters/main/findings?kind=x", 400, "bad_parameter"),
+        ("/api/v1/clusters/standby/groups", 503, "not_read_yet"),
+    ];
+    for (path, status, code) in cases {
+        let (got, body) = site.json(path).await;
+        assert_eq!((got.as_u16(), &body["error"]["code"]), (status, &json!(code)), "{path}: {body}");
+        assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn history_is_columns_with_gaps() {
+    let site = Site::demo();
+    let (status, body) =
+        site.json("/api/v1/clusters/main/history?series=group_lag_records&group=billing&points=5000").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&body["series"], &body["unit"]), (&json!("group_lag_records"), &json!("records")));
+    let times = body["times"].as_array().expect("times");
+    let values = body["columns"][0]["values"].as_array().expect("values");
+    assert_eq!((times.len(), values.len()), (240, 240));
+    assert!(values.contains(&Value::Null), "gaps are null");
+    assert!(serde_json::from_value::<Timestamp>(times[0].clone()).is_ok());
+    let (_, few) = site.json("/api/v1/clusters/main/history?series=canary_outcomes&points=60").await;
+    assert!(few["times"].as_array().is_some_and(|times| times.len() <= 60), "{few}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_does_not_answer_costs_a_second_and_no_more() {
+    let site = Site::of(demo::published(Timestamp::default()), Made { hangs: true, trouble: None });
+    let (status, body) = site.json("/api/v1/clusters/main/history?series=canary_outcomes").await;
+    assert_eq!(
+        (status, &body["times"], &body["partial"]["code"]),
+        (StatusCode::OK, &json!([]), &json!("storage_slow"))
+    );
+    let (status, body) = site.json("/api/v1/deliveries").await;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("storage_slow")));
+    let gone = Made { hangs: false, trouble: Some(PastError::Unreadable("disk I/O error".into())) };
+    let site = Site::of(demo::published(Timestamp::default()), gone);
+    let (_, body) = site.json("/api/v1/clusters/main/history?series=canary_outcomes").await;
+    assert_eq!(body["partial"]["message"], "the database cannot be read: disk I/O error");
+}
