@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kustody::audit::{Lineage, RecordKey, RecordRow, State};
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 /// A daemon of ours, its data directory, and a client for it.
 pub(crate) struct Daemon {
