@@ -1,17 +1,20 @@
 //! Groups: each partition's lag, and the worst of it as the verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::commits::{CommitTrack, GroupTrack, Here, Progress};
+use super::commits::{CommitTrack, Here, Progress};
 use super::history::{History, Options, Seeds};
+use super::owners::Owners;
 use super::replication::no_watermarks;
 use super::time_lag::worst;
 use super::topics::{PartitionTrack, TopicTrack};
-use super::view::{Change, GroupPartitionView, GroupVerdict, GroupView, Lag, PartitionView, TimeLag, TopicView};
+use super::verdict::verdict;
+use super::view::{Change, GroupPartitionView, GroupView, Lag, PartitionView, TimeLag, TopicView};
+use super::watch::GroupTrack;
 use crate::model::{
-    ClusterSnapshot, CommittedOffset, ConsumerGroup, GroupId, GroupState, GroupType, LeaderEpoch, Member, MemberId,
-    Missing, Part, Reading, TopicName, TopicPartition,
+    ClusterSnapshot, CommittedOffset, ConsumerGroup, GroupId, GroupState, GroupType, LeaderEpoch, Missing, Part,
+    PartitionId, Reading, TopicName, TopicPartition,
 };
 
 /// A group that no complete list names any more is remembered so long.
@@ -22,7 +25,7 @@ struct Turn<'a> {
     snapshot: &'a ClusterSnapshot,
     topics: &'a BTreeMap<TopicName, TopicView>,
     tracks: &'a BTreeMap<TopicName, TopicTrack>,
-    seeds: &'a Seeds,
+    seeds: &'a mut Seeds,
     options: &'a Options,
     questions: Vec<(TopicPartition, LeaderEpoch)>,
     changes: &'a mut Vec<Change>,
@@ -96,43 +99,20 @@ fn why_not_listed(snapshot: &ClusterSnapshot) -> Missing {
     }
 }
 
-/// Which member owns what.
-struct Owners<'a> {
-    of: BTreeMap<&'a TopicPartition, &'a Member>,
-    topics: BTreeSet<&'a TopicName>,
-    state: Reading<GroupState>,
+/// Where a topic's readings are. Commits come topic by topic: it is looked up once for each.
+#[derive(Clone, Copy)]
+struct Place<'a, 'b> {
+    name: &'b TopicName,
+    topic: Result<(&'a TopicView, &'a TopicTrack), Missing>,
+    unowned: Option<bool>,
 }
 
-impl<'a> Owners<'a> {
-    fn of(group: &'a ConsumerGroup) -> Self {
-        let members = group.members.as_ref().value().map_or(&[][..], Vec::as_slice);
-        let mut of = BTreeMap::new();
-        for member in members {
-            of.extend(member.assignment.iter().map(|at| (at, member)));
-        }
-        let topics: BTreeSet<_> = of.keys().map(|at| &at.topic).collect();
-        Self { of, topics, state: group.state }
-    }
-
-    /// Whether nobody in it owns the topic, where that can be said.
-    fn leaves(&self, topic: &TopicName) -> Option<bool> {
-        match self.state {
-            Reading::Read(GroupState::Stable) => Some(!self.topics.is_empty() && !self.topics.contains(topic)),
-            Reading::Read(GroupState::Empty | GroupState::Dead) => Some(false),
-            Reading::Read(
-                GroupState::PreparingRebalance
-                | GroupState::CompletingRebalance
-                | GroupState::Assigning
-                | GroupState::Reconciling
-                | GroupState::NotReady
-                | GroupState::Unknown,
-            )
-            | Reading::Missing(_) => None,
-        }
-    }
-
-    fn owner(&self, at: &TopicPartition) -> Option<(MemberId, String, String)> {
-        self.of.get(at).map(|member| (member.id.clone(), member.client_id.clone(), member.host.clone()))
+impl<'a> Place<'a, '_> {
+    fn partition(&self, id: PartitionId) -> Found<'a> {
+        let (view, track) = self.topic?;
+        let unknown = view.unknown.unwrap_or(Missing::TopicNotInMetadata);
+        let partition = view.partitions.get(&id).ok_or(unknown)?;
+        Ok((view, partition, track.partitions.get(&id).ok_or(unknown)?))
     }
 }
 
@@ -145,18 +125,21 @@ struct Sum {
     partitions: Vec<GroupPartitionView>,
     progress: Vec<Progress>,
     any_changed: bool,
+    /// True when the group was read in an earlier turn: a commit that is new is a change then.
+    known_before: bool,
+    /// Commits of this turn that are remembered.
+    tracked: usize,
 }
 
 impl<'a> Turn<'a> {
-    fn find(&self, at: &TopicPartition) -> Found<'a> {
-        let view = self
-            .topics
-            .get(&at.topic)
-            .ok_or_else(|| self.snapshot.topics.missing().unwrap_or(Missing::TopicNotInMetadata))?;
-        let unknown = view.unknown.unwrap_or(Missing::TopicNotInMetadata);
-        let partition = view.partitions.get(&at.partition).ok_or(unknown)?;
-        let track = self.tracks.get(&at.topic).and_then(|track| track.partitions.get(&at.partition)).ok_or(unknown)?;
-        Ok((view, partition, track))
+    fn place<'b>(&self, name: &'b TopicName, owners: &Owners<'_>) -> Place<'a, 'b> {
+        let gone = || self.snapshot.topics.missing().unwrap_or(Missing::TopicNotInMetadata);
+        let topic = self.topics.get(name).zip(self.tracks.get(name)).ok_or_else(gone);
+        Place { name, topic, unowned: owners.leaves(name) }
+    }
+
+    fn find(&self, at: &TopicPartition, owners: &Owners<'_>) -> Found<'a> {
+        self.place(&at.topic, owners).partition(at.partition)
     }
 
     fn group(&mut self, track: &mut GroupTrack, group: &ConsumerGroup) -> GroupView {
@@ -180,29 +163,40 @@ impl<'a> Turn<'a> {
         owners: &Owners<'_>,
         sum: &mut Sum,
     ) {
-        let known_before = track.last_read.is_some();
+        sum.known_before = track.last_read.is_some();
         track.watch.see(group.commits_as_of, self.options.longest_gap);
         track.last_read = Some(group.commits_as_of);
         sum.partitions.reserve(commits.len());
         sum.progress.reserve(commits.len());
+        let mut place: Option<Place<'_, '_>> = None;
         for (at, commit) in commits {
-            self.one_commit(track, group, at, *commit, known_before, owners, sum);
+            let here = place.filter(|place| place.name == &at.topic).unwrap_or_else(|| self.place(&at.topic, owners));
+            self.one_commit(track, group, at, *commit, here, owners, sum);
+            place = Some(here);
         }
-        for at in owners.of.keys().filter(|at| !commits.contains_key(**at)) {
-            let found = self.find(at);
-            sum.partitions.push(view(at, Reading::Read(None), found, Lag::Uncommitted, owners));
-            sum.progress.push(Progress::default());
+        if sum.partitions.iter().filter(|view| view.owner.is_some()).count() < owners.of.len() {
+            for (at, _) in owners.of.iter().filter(|(at, _)| !commits.contains_key(*at)) {
+                let found = self.find(at, owners);
+                sum.partitions.push(view(at, Reading::Read(None), found, Lag::Uncommitted, owners));
+                sum.progress.push(Progress::default());
+            }
         }
         // A commit that is absent twice was deleted or has expired: the next one begins anew. Once may be a coordinator
         // that has just moved.
-        track.commits.retain(|at, commit| {
-            if commits.contains_key(at) {
-                return true;
-            }
-            commit.lose_sight();
-            commit.absent += 1;
-            commit.absent < 2
-        });
+        if track.commits.len() > sum.tracked {
+            track.commits.retain(|at, commit| {
+                if commits.contains_key(at) {
+                    return true;
+                }
+                commit.lose_sight();
+                commit.absent += 1;
+                commit.absent < 2
+            });
+        }
+        // What an earlier run knew has been taken over by now. It must not come back when a commit is deleted and made anew.
+        if !sum.partitions.iter().any(|view| matches!(view.lag, Lag::Unknown(_))) {
+            self.seeds.commits.remove(&group.id);
+        }
         if sum.any_changed {
             track.changed = Some(track.watch.watched);
             track.last_commit_seen = Some(group.commits_as_of);
@@ -216,11 +210,11 @@ impl<'a> Turn<'a> {
         group: &ConsumerGroup,
         at: &TopicPartition,
         commit: Reading<CommittedOffset>,
-        known_before: bool,
+        place: Place<'a, '_>,
         owners: &Owners<'_>,
         sum: &mut Sum,
     ) {
-        let found = self.find(at);
+        let found = place.partition(at.partition);
         let unknown = |why| (Lag::Unknown(why), TimeLag::Unknown, Progress::default());
         let (lag, time_lag, progress) = match (commit, found) {
             (Reading::Missing(why), _) | (Reading::Read(_), Err(why)) => unknown(why),
@@ -237,7 +231,7 @@ impl<'a> Turn<'a> {
                     read_at: group.commits_as_of,
                     coordinator: group.coordinator,
                     group_empty: group.state == Reading::Read(GroupState::Empty),
-                    unowned: owners.leaves(&at.topic),
+                    unowned: place.unowned,
                 };
                 let known = track.commits.get_mut(at).filter(|known| !known.is_of_another_life(topic.id));
                 let (judged, first) = match known {
@@ -250,7 +244,7 @@ impl<'a> Turn<'a> {
                         (judged, unheard_of)
                     }
                 };
-                sum.any_changed |= judged.changed || (first && known_before);
+                sum.any_changed |= judged.changed || (first && sum.known_before);
                 self.questions.extend(judged.question.map(|epoch| (at.clone(), epoch)));
                 if let Some(rewound) = judged.rewound {
                     self.changes.push(Change::CommitRewound {
@@ -268,9 +262,10 @@ impl<'a> Turn<'a> {
                 (judged.lag, judged.time_lag, judged.progress)
             }
         };
-        if matches!(lag, Lag::Unknown(_))
-            && let Some(known) = track.commits.get_mut(at)
-        {
+        if !matches!(lag, Lag::Unknown(_)) {
+            sum.tracked += 1;
+        } else if let Some(known) = track.commits.get_mut(at) {
+            sum.tracked += 1;
             known.lose_sight();
         }
         let mut view = view(at, commit.map(Some), found, lag, owners);
@@ -284,9 +279,9 @@ impl<'a> Turn<'a> {
         for commit in track.commits.values_mut() {
             commit.lose_sight();
         }
-        let assigned = owners.of.keys().copied().filter(|at| !track.commits.contains_key(*at));
+        let assigned = owners.of.iter().map(|(at, _)| *at).filter(|at| !track.commits.contains_key(*at));
         for at in track.commits.keys().chain(assigned) {
-            sum.partitions.push(view(at, Reading::Missing(why), self.find(at), Lag::Unknown(why), owners));
+            sum.partitions.push(view(at, Reading::Missing(why), self.find(at, owners), Lag::Unknown(why), owners));
             sum.progress.push(Progress::default());
         }
     }
@@ -304,7 +299,7 @@ impl<'a> Turn<'a> {
         let read = group.commits.missing().is_none();
         let committed = counted().filter(|view| view.lag != Lag::Uncommitted).map(|view| view.time_lag);
         let alive = track.changed.is_some_and(|changed| track.watch.within(changed, self.options.window));
-        let verdict = verdict(group, owners, &sum, alive);
+        let verdict = verdict(group, owners, sum.partitions.iter().zip(&sum.progress), alive);
         let mut done = GroupView {
             group: group.id.clone(),
             group_type: track.group_type,
@@ -320,7 +315,9 @@ impl<'a> Turn<'a> {
             as_of: if read { group.commits_as_of } else { track.last_read.unwrap_or(group.commits_as_of) },
             partitions: Vec::new(),
         };
-        sum.partitions.sort_unstable_by(|a, b| a.at.cmp(&b.at));
+        if !sum.partitions.is_sorted_by(|a, b| a.at <= b.at) {
+            sum.partitions.sort_unstable_by(|a, b| a.at.cmp(&b.at));
+        }
         done.partitions = sum.partitions;
         done
     }
@@ -346,44 +343,4 @@ fn view(
         time_lag: TimeLag::Unknown,
         owner: owners.owner(at),
     }
-}
-
-/// The worst that holds for any partition, in the contract's order.
-fn verdict(group: &ConsumerGroup, owners: &Owners<'_>, sum: &Sum, alive: bool) -> GroupVerdict {
-    let of_partition = |(view, progress): (&GroupPartitionView, &Progress)| {
-        let by_lag = match view.lag {
-            Lag::Stranded { .. } => GroupVerdict::Stranded,
-            Lag::Ahead(_) => GroupVerdict::AheadOfLog,
-            // Nobody reads an unowned topic: nobody loses what retention removes.
-            Lag::Expired { .. } if !progress.unowned => GroupVerdict::LosingToRetention,
-            Lag::Unknown(_) => GroupVerdict::Unknown,
-            Lag::Expired { .. } | Lag::Behind(_) | Lag::Uncommitted => GroupVerdict::Ok,
-        };
-        let by_progress = if progress.rewound {
-            GroupVerdict::Rewound
-        } else if progress.stuck && alive {
-            GroupVerdict::Stalled
-        } else if progress.stuck {
-            GroupVerdict::Stopped
-        } else if progress.falling_behind {
-            GroupVerdict::FallingBehind
-        } else if progress.blocked && !progress.abandoned {
-            GroupVerdict::BlockedByTransaction
-        } else if progress.abandoned {
-            GroupVerdict::Abandoned
-        } else {
-            GroupVerdict::Ok
-        };
-        by_lag.min(by_progress)
-    };
-    let of_group = match (&group.commits, &group.members, &group.state) {
-        (Reading::Missing(_), _, _) | (_, Reading::Missing(_), _) | (_, _, Reading::Missing(_)) => {
-            GroupVerdict::Unknown
-        }
-        (Reading::Read(commits), Reading::Read(_), Reading::Read(_)) if commits.is_empty() && !owners.of.is_empty() => {
-            GroupVerdict::NotMeasurable
-        }
-        (Reading::Read(_), Reading::Read(_), Reading::Read(_)) => GroupVerdict::Ok,
-    };
-    sum.partitions.iter().zip(&sum.progress).map(of_partition).fold(of_group, GroupVerdict::min)
 }

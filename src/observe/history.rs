@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::brokers::BrokerTrack;
-use super::commits::GroupTrack;
 use super::topics::TopicTrack;
+use super::watch::GroupTrack;
 use crate::model::{
     BrokerId, GroupId, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId, TopicName, TopicPartition,
 };

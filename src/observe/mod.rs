@@ -5,6 +5,7 @@ mod commits;
 mod groups;
 mod history;
 mod lag;
+mod owners;
 mod progress;
 mod replication;
 mod rewind;
@@ -12,7 +13,9 @@ mod rewind;
 mod tests;
 mod time_lag;
 mod topics;
+mod verdict;
 pub mod view;
+mod watch;
 #[cfg(test)]
 pub(crate) mod world;
 

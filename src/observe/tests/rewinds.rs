@@ -145,8 +145,9 @@ fn what_looks_like_a_rewind_and_is_none() {
 
 #[test]
 fn what_is_a_rewind_all_the_same() {
-    type Steps = fn(&mut World);
-    let cases: [(&str, Vec<Steps>, (i64, i64, bool)); 5] = [
+    type Step = fn(&mut World);
+    type Case = (&'static str, Vec<Step>, (i64, i64, bool));
+    let cases: [Case; 5] = [
         (
             "the group was not read in between",
             vec![|w| w.commit("g", "t", 0, 500), |w| w.group("g").missing = Some(Missing::CoordinatorMoving), |w| {
@@ -226,5 +227,13 @@ fn a_rewind_while_the_daemon_was_down_is_told() {
     });
     world.seconds = 600;
     world.commit("g", "t", 0, 500);
+    let mut made_anew = world.clone();
     assert_eq!(told(&mut world, 3), [(1_000, 500, false)]);
+    // The counter-case: the commit of the earlier run does not outlive its deletion.
+    made_anew.commit("g", "t", 0, 1_000);
+    made_anew.turn();
+    made_anew.group("g").commits.clear();
+    made_anew.turns(2);
+    made_anew.commit("g", "t", 0, 10);
+    assert_eq!(told(&mut made_anew, 3), []);
 }

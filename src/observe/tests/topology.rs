@@ -4,7 +4,10 @@ use crate::model::{BrokerId, Missing, PartitionId, TopicId};
 use crate::observe::world::World;
 use crate::observe::{BrokerState, Change, Lag, Observation, PartitionCounts};
 
-fn moves(observation: &Observation) -> Vec<(i32, Option<i32>, Option<i32>, i32, i32)> {
+/// Partition, leader before and now, epoch before and now.
+type Moved = (i32, Option<i32>, Option<i32>, i32, i32);
+
+fn moves(observation: &Observation) -> Vec<Moved> {
     let of = |change: &Change| match change {
         Change::LeaderMoved { at, from, to, epoch_before, epoch_now, .. } => {
             Some((at.partition.0, from.map(|b| b.0), to.map(|b| b.0), epoch_before.get(), epoch_now.get()))

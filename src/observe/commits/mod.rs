@@ -1,90 +1,24 @@
-//! One group's commits over time.
+//! One commit over time.
 
-use std::collections::BTreeMap;
+mod epochs;
+mod restored;
+
 use std::time::Duration;
 
-use super::history::{CommitPoint, Options, Seeds};
-use super::lag::{EpochVerdict, history_epoch, lag, own_epoch};
+use epochs::{asked_of, truncation};
+
+use super::history::{Options, Seeds};
+use super::lag::lag;
 use super::progress::{Trend, falls_behind};
-use super::rewind::{CommitRead, Rewind, Rewound, Truncation};
+use super::rewind::{CommitRead, Rewind, Rewound};
 use super::time_lag::at_least;
 use super::topics::PartitionTrack;
 use super::view::{Lag, PartitionView, TimeLag};
+use super::watch::Watch;
 use crate::model::{
-    BrokerId, ClusterSnapshot, CommittedOffset, EpochEnd, GroupType, LeaderEpoch, Missing, Offset, Reading, Timestamp,
-    TopicId, TopicPartition,
+    BrokerId, ClusterSnapshot, CommittedOffset, GroupId, LeaderEpoch, Missing, Offset, Reading, Timestamp, TopicId,
+    TopicPartition,
 };
-
-/// What is remembered of a group.
-#[derive(Clone, Debug)]
-pub(crate) struct GroupTrack {
-    pub(crate) group_type: GroupType,
-    pub(crate) commits: BTreeMap<TopicPartition, CommitTrack>,
-    pub(crate) watch: Watch,
-    /// Watched time of the last change of any commit.
-    pub(crate) changed: Option<Duration>,
-    pub(crate) last_commit_seen: Option<Timestamp>,
-    pub(crate) last_read: Option<Timestamp>,
-    pub(crate) gone_since: Option<Timestamp>,
-}
-
-impl GroupTrack {
-    /// A group at first sight; an earlier run of the daemon may have seen it.
-    pub(crate) fn new(
-        group_type: GroupType,
-        points: impl Iterator<Item = (Timestamp, bool)>,
-        options: &Options,
-    ) -> Self {
-        let mut track = Self {
-            group_type,
-            commits: BTreeMap::new(),
-            watch: Watch::default(),
-            changed: None,
-            last_commit_seen: None,
-            last_read: None,
-            gone_since: None,
-        };
-        for (at, changed) in points {
-            track.watch.see(at, options.longest_gap);
-            track.last_read = Some(at);
-            if changed {
-                track.changed = Some(track.watch.watched);
-                track.last_commit_seen = Some(at);
-            }
-        }
-        track
-    }
-}
-
-/// Watched time: the sum of pauses between readings in a row, each cut at the longest gap. Time in which nothing could
-/// be read does not count, since nobody could commit to a hung coordinator or read from a hung leader either.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Watch {
-    pub(crate) watched: Duration,
-    last: Option<Timestamp>,
-}
-
-impl Watch {
-    pub(crate) fn see(&mut self, at: Timestamp, longest_gap: Duration) {
-        if let Some(last) = self.last {
-            self.watched += at.since(last).min(longest_gap);
-        }
-        self.last = Some(at);
-    }
-
-    pub(crate) fn lose_sight(&mut self) {
-        self.last = None;
-    }
-
-    fn since(&self, watched: Duration) -> Duration {
-        self.watched.saturating_sub(watched)
-    }
-
-    /// True when `watched` lies no further back than the window.
-    pub(crate) fn within(&self, watched: Duration, window: Duration) -> bool {
-        self.since(watched) <= window
-    }
-}
 
 /// The leader epoch in which our own history shows a commit that names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,12 +121,7 @@ impl CommitTrack {
     }
 
     /// A commit at first sight of this life of the topic; an earlier run of the daemon may have seen it.
-    pub(crate) fn first(
-        commit: CommittedOffset,
-        group: &crate::model::GroupId,
-        here: &Here<'_>,
-        seeds: &Seeds,
-    ) -> Self {
+    pub(crate) fn first(commit: CommittedOffset, group: &GroupId, here: &Here<'_>, seeds: &Seeds) -> Self {
         let partition = (here.topic_id, here.at.partition);
         let (Some(topic_id), of_group) = (partition.0, seeds.commits.get(group)) else {
             return Self::new(commit, here.topic_id);
@@ -201,46 +130,6 @@ impl CommitTrack {
             Some([first, rest @ ..]) => Self::restored(first, rest, here, seeds),
             Some([]) | None => Self::new(commit, here.topic_id),
         }
-    }
-
-    fn restored(first: &CommitPoint, rest: &[CommitPoint], here: &Here<'_>, seeds: &Seeds) -> Self {
-        let commit = |point: &CommitPoint| CommittedOffset { offset: point.offset, leader_epoch: point.leader_epoch };
-        let mut track = Self::new(commit(first), here.topic_id);
-        let (mut run, mut last) = (first.at, first.at);
-        for point in std::iter::once(first).chain(rest) {
-            track.watch.see(point.at, here.options.longest_gap);
-            if commit(point) != track.commit {
-                track.commit = commit(point);
-                track.changed = Some(track.watch.watched);
-                track.behind_since = None;
-                run = point.at;
-            }
-            // Appended by then, not necessarily in the log then: a restored run may only look shorter than it was.
-            let passed = here.track.high_watermarks.first_beyond(track.commit.offset);
-            if passed.is_some_and(|passed| passed <= point.at) {
-                track.behind_since.get_or_insert(track.watch.watched);
-            }
-            last = point.at;
-        }
-        let readings = seeds.high_watermarks.get(&(first.topic_id, first.partition));
-        let reading =
-            readings.into_iter().flatten().find(|reading| reading.at >= run && reading.leader_epoch.is_some());
-        if let Some((reading, epoch)) = reading.and_then(|reading| reading.leader_epoch.map(|epoch| (reading, epoch))) {
-            track.epoch =
-                HistoryEpoch::Settled(here.track.epoch_of(track.commit.offset, epoch, reading.high_watermark));
-            track.high_watermark_at_commit = Some(reading.high_watermark);
-        }
-        let epoch =
-            readings.into_iter().flatten().rev().filter(|reading| reading.at <= last).find_map(|r| r.leader_epoch);
-        track.rewind = Some(Rewind::new(CommitRead {
-            commit: track.commit,
-            at: last,
-            coordinator: None,
-            epoch,
-            off_log: false,
-            group_empty: false,
-        }));
-        track
     }
 
     /// True, before its first turn, when an earlier run of the daemon knew it.
@@ -300,8 +189,8 @@ impl CommitTrack {
                 rewind.baseline.off_log = self.off_log;
             }
             if rewind.is_open() {
-                question = question
-                    .or_else(|| Self::asked_of(&rewind.baseline).filter(|e| Some(*e) < here.partition.leader_epoch));
+                question =
+                    question.or_else(|| asked_of(&rewind.baseline).filter(|e| Some(*e) < here.partition.leader_epoch));
             }
         }
         let time_lag = match lag {
@@ -387,46 +276,6 @@ impl CommitTrack {
         Progress { unowned: self.unowned_since.is_some(), abandoned, ..Progress::default() }
     }
 
-    /// What the leader says of the epoch of the commit, and the question to ask it.
-    fn epoch_verdict(&mut self, here: &Here<'_>) -> (EpochVerdict, Option<LeaderEpoch>) {
-        let Some(current) = here.partition.leader_epoch else { return (EpochVerdict::Undecided, None) };
-        let (asked, own) = match (self.commit.leader_epoch, self.epoch) {
-            (Some(own), _) => (own, true),
-            (None, HistoryEpoch::Settled(Some(ours))) => (ours, false),
-            (None, HistoryEpoch::Settled(None) | HistoryEpoch::Open) => return (EpochVerdict::Undecided, None),
-        };
-        if asked == current {
-            return (EpochVerdict::Current, None);
-        }
-        if asked > current {
-            // A commit of an earlier life of the topic, or one made in a term we did not see yet.
-            return (EpochVerdict::Pending, None);
-        }
-        let question = (!own).then_some(asked);
-        let answer = answer(here, asked);
-        if let Some(Reading::Read(end)) = answer {
-            let verdict = if own { own_epoch(self.commit, asked, end) } else { history_epoch(self.commit, end) };
-            match verdict {
-                EpochVerdict::Ends(end) => self.stranded = Some(end),
-                EpochVerdict::Holds | EpochVerdict::Current | EpochVerdict::Pending | EpochVerdict::Undecided => {
-                    self.stranded = None;
-                    self.holds_in = Some(current);
-                }
-            }
-        }
-        // An end that was told stays told until the leader says otherwise.
-        if let Some(end) = self.stranded {
-            return (EpochVerdict::Ends(end), question);
-        }
-        if self.holds_in == Some(current) {
-            return (EpochVerdict::Holds, None);
-        }
-        match answer {
-            Some(Reading::Missing(Missing::Unsupported | Missing::KafkaError(_))) => (EpochVerdict::Undecided, None),
-            Some(Reading::Missing(_) | Reading::Read(_)) | None => (EpochVerdict::Pending, question),
-        }
-    }
-
     fn rewind_step(&mut self, commit: CommittedOffset, here: &Here<'_>) -> Option<Rewound> {
         // Nobody is known to lead the group's commits in this turn: the read proves nothing.
         let coordinator = here.coordinator?;
@@ -445,42 +294,5 @@ impl CommitTrack {
             }
             Some(rewind) => rewind.step(read, |baseline| truncation(baseline, here)),
         }
-    }
-
-    /// The latest epoch that the records before the baseline can be of.
-    fn asked_of(baseline: &CommitRead) -> Option<LeaderEpoch> {
-        baseline.commit.leader_epoch.or(baseline.epoch)
-    }
-}
-
-fn answer(here: &Here<'_>, asked: LeaderEpoch) -> Option<Reading<EpochEnd>> {
-    if here.snapshot.epoch_ends.is_empty() {
-        return None;
-    }
-    here.snapshot.epoch_ends.get(&(here.at.clone(), asked)).copied()
-}
-
-fn truncation(baseline: &CommitRead, here: &Here<'_>) -> Truncation {
-    let high = here.partition.watermarks.high_watermark;
-    let (Some(asked), Some(current)) = (CommitTrack::asked_of(baseline), here.partition.leader_epoch) else {
-        // Brokers that tell no epochs leave the end of the log.
-        return match high {
-            Reading::Read(high) if high >= baseline.commit.offset => Truncation::Excluded,
-            Reading::Read(_) => Truncation::Explains,
-            Reading::Missing(_) => Truncation::Unknown,
-        };
-    };
-    if asked == current {
-        return Truncation::Excluded;
-    }
-    let Some(Reading::Read(end)) = answer(here, asked).filter(|_| asked < current) else { return Truncation::Unknown };
-    let verdict = match baseline.commit.leader_epoch {
-        Some(own) => own_epoch(baseline.commit, own, end),
-        None => history_epoch(baseline.commit, end),
-    };
-    match verdict {
-        EpochVerdict::Ends(_) => Truncation::Explains,
-        EpochVerdict::Holds => Truncation::Excluded,
-        EpochVerdict::Current | EpochVerdict::Pending | EpochVerdict::Undecided => Truncation::Unknown,
     }
 }
