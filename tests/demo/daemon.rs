@@ -42,6 +42,8 @@ data = {data:?}
 [[cluster]]
 name = "{CLUSTER}"
 poll.every = "1s"
+poll.request_timeout = "700ms"
+poll.deadline = "2100ms"
 groups.window = "15s"
 canary.enabled = true
 canary.rate = 8.0

@@ -50,7 +50,8 @@ impl Stage {
         screen.say("Starting three Kafka brokers and a controller on loopback …");
         let cluster = Cluster::start(Options {
             dedicated_controller: true,
-            session_timeout_ms: 4000,
+            // Longer than two turns beside a hung broker: what it leads is to be seen unknown before others lead it.
+            session_timeout_ms: 6000,
             // Leadership goes home by itself, so that each lap begins as the first one did.
             properties: vec![
                 ("auto.leader.rebalance.enable".to_owned(), "true".to_owned()),
