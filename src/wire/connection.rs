@@ -199,6 +199,10 @@ impl Link {
 
     /// The bytes of the answer, correlation id first.
     async fn answer<R: Request>(&self, request: &R, version: i16, deadline: Instant) -> Result<Vec<u8>, CallError> {
+        // What is sent without time for its answer only leaves an answer that nobody waits for.
+        if Instant::now() >= deadline {
+            return Err(CallError::TimedOut);
+        }
         let correlation = self.next_correlation.fetch_add(1, Ordering::Relaxed);
         let frame = api::frame(request, version, correlation, &self.limits.client_id)?;
         let permit = timeout_at(deadline, Arc::clone(&self.in_flight).acquire_owned()).await;

@@ -104,6 +104,10 @@ impl Pool {
 
     /// A sound connection, opened now where there is none.
     pub(crate) async fn line(&self, peer: &Peer, lane: Lane, deadline: Instant) -> Result<Line, CallError> {
+        let began = Instant::now();
+        if began >= deadline {
+            return Err(CallError::TimedOut);
+        }
         let slot = Arc::clone(self.slots.lock().await.entry((peer.clone(), lane)).or_default());
         // Whoever comes while another opens it waits for that one's result.
         let mut slot = timeout_at(deadline, slot.lock()).await.map_err(|_| CallError::TimedOut)?;
@@ -124,6 +128,8 @@ impl Pool {
                 *slot = Slot::Open(connection.clone(), since);
                 Ok(Line { connection, since, fresh: true })
             }
+            // The time was ours to run out, not the broker's: it does not rest for that.
+            Err(CallError::TimedOut) if deadline < began + self.connect_timeout / 2 => Err(CallError::TimedOut),
             Err(error) => {
                 if failures == 0 {
                     warn!(address = %peer.address(), %error, "broker cannot be asked");
@@ -171,6 +177,25 @@ mod tests {
         for (failures, least, most) in cases {
             assert_eq!(rest(failures, 0).as_millis(), least, "{failures} failures");
             assert_eq!(rest(failures, u8::MAX).as_millis(), most, "{failures} failures");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broker_does_not_rest_because_a_turn_ran_out_of_time() {
+        // It accepts, and never says what it offers.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
+        let pool = Pool::new(limits, Duration::from_secs(60));
+        let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
+        let over = Instant::now();
+        for deadline in [over, over + Duration::from_millis(20)] {
+            let late = pool.line(&peer, Lane::Poll, deadline).await.expect_err("there is no time");
+            assert_eq!(late, CallError::TimedOut);
+            let slots = pool.slots.lock().await;
+            if let Some(slot) = slots.values().next() {
+                assert!(matches!(&*slot.lock().await, Slot::Untried), "the next turn asks it at once");
+            }
         }
     }
 
