@@ -51,7 +51,8 @@ pub(crate) fn brokers(
     }
     tracks.retain(|id, track| {
         let state = state(*id, track.state, snapshot);
-        if std::mem::discriminant(&state) != std::mem::discriminant(&track.state) {
+        // One outage has one beginning, whether the metadata still names the broker or not.
+        if (state == BrokerState::Answering) != (track.state == BrokerState::Answering) {
             track.since = now;
         }
         track.state = state;

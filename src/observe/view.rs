@@ -66,7 +66,7 @@ pub struct BrokerView {
     pub rack: Option<String>,
     /// Whether it can be heard.
     pub state: BrokerState,
-    /// Since when it is in that state.
+    /// Since when it answers, or does not.
     pub since: Timestamp,
     /// Partitions it leads.
     pub leads: u64,

@@ -126,7 +126,11 @@ fn brokers_keep_since_when_they_are_missed() {
     world.brokers.remove(&3);
     let left = world.turns(200);
     let broker = &left.brokers[&BrokerId(3)];
-    assert_eq!((broker.state, broker.since.as_millis()), (BrokerState::LeftMetadata, 60_000), "its replicas miss it");
+    assert_eq!(
+        (broker.state, broker.since.as_millis()),
+        (BrokerState::LeftMetadata, 30_000),
+        "one outage, and its replicas miss it"
+    );
     assert_eq!(broker.address, "broker-3:9092");
     for partition in 0..3 {
         world.log("t", partition).replicas = vec![1, 2];
