@@ -223,8 +223,10 @@ pub(crate) fn log_line(client: &str, level: RDKafkaLogLevel, facility: &str, tex
 pub(crate) struct Quiet(pub(crate) &'static str);
 
 impl ClientContext for Quiet {
+    /// Such a client lives for one question, and its answer says what went wrong: a line for each of them, from each
+    /// broker that is down, would flood the log just when a loss is being proven.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log_line(self.0, level, facility, text);
+        tracing::debug!(client = self.0, ?level, facility, "{text}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
