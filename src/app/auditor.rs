@@ -13,24 +13,21 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::flush::Flusher;
 use super::pacer::{Block, Pacer};
 use super::proof::{Answer, Answers, Moved, Prover};
-use crate::audit::{
-    Anomaly, CanaryClass, ClassSummary, Event, Incarnation, Ledger, LedgerChanges, Lineage, Stage, placement,
-};
+use super::view::{AuditView, Viewer};
+use crate::audit::{CanaryClass, Event, Incarnation, Ledger, Lineage, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{Canary, CanaryError, CanaryLinkOptions, Isolation, ReadStart, ReaderCommand, ReaderNotice};
 use crate::clock::Clock;
 use crate::model::{
-    BrokerId, ClusterName, EpochSighting, LeaderEpoch, Moment, Offset, PartitionId, Timestamp, TopicId, TopicName,
+    BrokerId, ClusterName, EpochSighting, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName,
 };
-use crate::publish::PublishedCanary;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Events that may wait; beyond it librdkafka's threads wait, and records stay in its queues.
 const EVENTS_WAITING: usize = 8_192;
-/// The longest time an outcome stays out of the database.
-const FLUSH_EVERY: Duration = Duration::from_millis(500);
 /// `retention.ms` of a topic that we create: four times the window in which records are judged.
 const TOPIC_RETENTION: Duration = Duration::from_secs(4 * 30 * 60);
 /// Leader epochs of which the reader remembers where they began.
@@ -51,20 +48,6 @@ pub(super) struct TopicSighting {
     /// True when the metadata was read and has no such topic.
     pub(super) absent: bool,
 }
-
-/// What the rest of the daemon sees of the audit.
-#[derive(Clone, Debug, Default)]
-pub(super) struct AuditView {
-    pub(super) canary: Option<Arc<PublishedCanary>>,
-    pub(super) anomalies: Arc<Vec<Anomaly>>,
-    /// One higher whenever an anomaly is new or different: a verdict that is worth a turn of its own.
-    pub(super) revision: u64,
-    pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
-    pub(super) latencies: Arc<LatencyTotals>,
-}
-
-/// Histograms of latencies since the start.
-pub(super) type LatencyTotals = BTreeMap<(&'static str, &'static str), crate::publish::Histogram>;
 
 /// What the auditor is made of.
 pub(super) struct Parts {
@@ -94,11 +77,6 @@ struct Link {
     pacer: JoinHandle<()>,
 }
 
-struct Flush {
-    task: JoinHandle<Result<(), StoreError>>,
-    blocks: Vec<Block>,
-}
-
 pub(super) struct Auditor {
     parts: Parts,
     link: Option<Link>,
@@ -113,21 +91,17 @@ pub(super) struct Auditor {
     /// The end of what is reserved, and of what is sent, by class and partition.
     reserved: BTreeMap<(CanaryClass, PartitionId), u64>,
     sent: BTreeMap<(CanaryClass, PartitionId), u64>,
-    blocks_to_come: Vec<Block>,
-    flush: Option<Flush>,
-    /// Changes that the store refused; they go before any newer ones.
-    unsaved: Option<Arc<LedgerChanges>>,
-    flushed_at: Duration,
+    flusher: Flusher,
+    viewer: Viewer,
     answers: Answers,
-    latencies: LatencyTotals,
     paused: Option<String>,
     creating: bool,
-    published: (u64, BTreeMap<String, (u64, u64, Timestamp)>),
 }
 
 impl Auditor {
     pub(super) fn new(parts: Parts) -> Self {
-        let answers = Answers::new();
+        let flusher = Flusher::new(parts.cluster.clone(), parts.store.clone());
+        let viewer = Viewer::new(parts.topic.clone(), parts.classes.clone(), parts.view.clone());
         Self {
             parts,
             link: None,
@@ -140,15 +114,11 @@ impl Auditor {
             brokers: Vec::new(),
             reserved: BTreeMap::new(),
             sent: BTreeMap::new(),
-            blocks_to_come: Vec::new(),
-            flush: None,
-            unsaved: None,
-            flushed_at: Duration::ZERO,
-            answers,
-            latencies: BTreeMap::new(),
+            flusher,
+            viewer,
+            answers: Answers::new(),
             paused: Some("the canary topic has not been seen yet".to_owned()),
             creating: false,
-            published: (0, BTreeMap::new()),
         }
     }
 
@@ -365,13 +335,12 @@ impl Auditor {
             self.answers.look_at_leaders(&self.parts.prover);
         }
         self.reserve();
-        let revised = self.publish(now);
-        self.finish_flush().await;
-        if self.flush.is_none()
-            && (revised || !self.blocks_to_come.is_empty() || now.mono >= self.flushed_at + FLUSH_EVERY)
-        {
-            self.begin_flush(now);
-        }
+        let coverage = placement::coverage(&self.leaders, &self.brokers);
+        let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, self.paused.clone());
+        let written = self.flusher.written().await;
+        self.hand_over(written);
+        let nothing_to_write = self.flusher.begin_when_due(&mut self.parts.ledger, now, revised);
+        self.hand_over(nothing_to_write);
     }
 
     fn reserve(&mut self) {
@@ -390,46 +359,8 @@ impl Auditor {
                 }
                 let sequences: Range<u64> = self.parts.ledger.reserve(class, partition, size);
                 self.reserved.insert(key, sequences.end);
-                self.blocks_to_come.push(Block { class, partition, sequences });
+                self.flusher.reserve(Block { class, partition, sequences });
             }
-        }
-    }
-
-    fn begin_flush(&mut self, now: Moment) {
-        let changes = match self.unsaved.take() {
-            // A reservation made since is not in these; its blocks wait for the next flush.
-            Some(changes) => (changes, Vec::new()),
-            None => (Arc::new(self.parts.ledger.take_changes()), std::mem::take(&mut self.blocks_to_come)),
-        };
-        self.flushed_at = now.mono;
-        if changes.0.is_empty() {
-            self.hand_over(changes.1);
-            return;
-        }
-        let store = self.parts.store.clone();
-        let cluster = self.parts.cluster.clone();
-        let rows = Arc::clone(&changes.0);
-        self.unsaved = Some(changes.0);
-        let task = tokio::spawn(async move { store.commit_ledger(&cluster, rows).await });
-        self.flush = Some(Flush { task, blocks: changes.1 });
-    }
-
-    async fn finish_flush(&mut self) {
-        if !self.flush.as_ref().is_some_and(|flush| flush.task.is_finished()) {
-            return;
-        }
-        let Some(flush) = self.flush.take() else { return };
-        match flush.task.await {
-            Ok(Ok(())) => {
-                self.unsaved = None;
-                self.hand_over(flush.blocks);
-            }
-            Ok(Err(error)) => {
-                // No reservation on disk, no sending: the pacer runs dry by itself.
-                tracing::error!(%error, "the canary's ledger was not written, the canary pauses");
-                self.blocks_to_come.splice(0..0, flush.blocks);
-            }
-            Err(error) => tracing::error!(%error, "the ledger's writer ended"),
         }
     }
 
@@ -441,55 +372,6 @@ impl Auditor {
                 tracing::error!("the pacer takes no more sequences");
             }
         }
-    }
-
-    /// Renews the view; true when an anomaly is new or different.
-    fn publish(&mut self, now: Moment) -> bool {
-        for (class, stage, seconds) in self.parts.ledger.take_latencies() {
-            let stage = match stage {
-                Stage::Produce => "produce",
-                Stage::EndToEnd => "end_to_end",
-            };
-            self.latencies.entry((class.as_str(), stage)).or_default().record(seconds);
-        }
-        let marks: BTreeMap<String, (u64, u64, Timestamp)> = self
-            .parts
-            .ledger
-            .anomalies()
-            .map(|one| (format!("{:?}", one.key), (one.count, one.resurfaced, one.last_at)))
-            .collect();
-        let revised = marks != self.published.1;
-        if revised {
-            self.published = (self.published.0 + 1, marks);
-        }
-        let coverage = placement::coverage(&self.leaders, &self.brokers);
-        let classes: Vec<ClassSummary> = self
-            .parts
-            .classes
-            .iter()
-            .map(|class| ClassSummary { coverage, ..self.parts.ledger.summary(*class, now) })
-            .collect();
-        let canary = PublishedCanary {
-            topic: self.parts.topic.to_string(),
-            as_of: now.wall,
-            classes,
-            partitions: self.parts.ledger.partitions(now),
-            paused: self.paused.clone(),
-        };
-        let revision = self.published.0;
-        let outcomes = self.parts.ledger.outcomes().clone();
-        let anomalies = revised.then(|| Arc::new(self.parts.ledger.anomalies().cloned().collect::<Vec<_>>()));
-        let latencies = Arc::new(self.latencies.clone());
-        self.parts.view.send_modify(|view| {
-            view.canary = Some(Arc::new(canary));
-            view.revision = revision;
-            view.outcomes = outcomes;
-            view.latencies = latencies;
-            if let Some(anomalies) = anomalies {
-                view.anomalies = anomalies;
-            }
-        });
-        revised
     }
 
     /// Sends no more, waits for outcomes, gives back what was reserved, and writes the rest.
@@ -518,17 +400,8 @@ impl Auditor {
                 }
             }
         }
-        if let Some(flush) = self.flush.take() {
-            flush.task.await.ok();
-        }
         let now = self.parts.clock.now();
-        self.begin_flush(now);
-        if let Some(flush) = self.flush.take() {
-            match flush.task.await {
-                Ok(Ok(())) => {}
-                ended => tracing::error!(?ended, "the last part of the ledger was not written"),
-            }
-        }
+        self.flusher.finish(&mut self.parts.ledger, now).await;
     }
 }
 

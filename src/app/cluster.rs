@@ -8,11 +8,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::auditor::{AuditView, Auditor, Parts};
+use super::auditor::{Auditor, Parts};
 use super::board::Board;
 use super::poller::Poller;
 use super::proof::Prover;
 use super::tick::Turns;
+use super::view::AuditView;
 use crate::alert::{self, AlertBook};
 use crate::audit::{CanaryClass, Incarnation, Ledger, LedgerOptions, Lineage};
 use crate::clock::Clock;

@@ -4,6 +4,7 @@
 mod auditor;
 mod board;
 mod cluster;
+mod flush;
 pub mod lifecycle;
 mod pacer;
 mod past;
@@ -12,6 +13,7 @@ mod proof;
 mod sentence;
 mod tick;
 pub mod version;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! From the ledger's anomalies, and from our own state, to drafts of findings.
 
-use super::auditor::AuditView;
+use super::view::AuditView;
 use crate::audit::{Anomaly, AnomalyKind};
 use crate::finding::canary::{CanaryLoss, CanaryLossKind, draft};
 use crate::finding::{Draft, Kind, Severity, Subject};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::auditor::AuditView;
 use super::board::Board;
 use super::sentence::{canary_drafts, own_drafts};
+use super::view::AuditView;
 use crate::alert::AlertBook;
 use crate::clock::Clock;
 use crate::finding::{Finding, FindingBook, JudgeOptions, Judged, judge};

@@ -1,0 +1,105 @@
+//! Writes the canary's ledger, one transaction at a time, and lets nothing be sent whose reservation is not on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::pacer::Block;
+use crate::audit::{Ledger, LedgerChanges};
+use crate::model::{ClusterName, Moment};
+use crate::store::{Store, StoreError};
+
+/// The longest time an outcome stays out of the database.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+struct Running {
+    task: JoinHandle<Result<(), StoreError>>,
+    blocks: Vec<Block>,
+}
+
+/// The way of the ledger's changes to the disk.
+pub(super) struct Flusher {
+    cluster: ClusterName,
+    store: Store,
+    running: Option<Running>,
+    /// Changes that are being written, or that the store refused: they go before any newer ones.
+    unsaved: Option<Arc<LedgerChanges>>,
+    /// Blocks whose reservation is not being written yet.
+    waiting: Vec<Block>,
+    at: Duration,
+}
+
+impl Flusher {
+    pub(super) fn new(cluster: ClusterName, store: Store) -> Self {
+        Self { cluster, store, running: None, unsaved: None, waiting: Vec::new(), at: Duration::ZERO }
+    }
+
+    /// Takes a block that the ledger just reserved.
+    pub(super) fn reserve(&mut self, block: Block) {
+        self.waiting.push(block);
+    }
+
+    /// Begins to write when it is time, `urgent`, or a reservation waits. Returns blocks that may be sent because there
+    /// was nothing to write.
+    pub(super) fn begin_when_due(&mut self, ledger: &mut Ledger, now: Moment, urgent: bool) -> Vec<Block> {
+        let due = urgent || !self.waiting.is_empty() || now.mono >= self.at + FLUSH_EVERY;
+        if due && self.running.is_none() { self.begin(ledger, now) } else { Vec::new() }
+    }
+
+    fn begin(&mut self, ledger: &mut Ledger, now: Moment) -> Vec<Block> {
+        let (changes, blocks) = match self.unsaved.take() {
+            // A reservation made since is not in these; its blocks wait for the next transaction.
+            Some(changes) => (changes, Vec::new()),
+            None => (Arc::new(ledger.take_changes()), std::mem::take(&mut self.waiting)),
+        };
+        self.at = now.mono;
+        if changes.is_empty() {
+            return blocks;
+        }
+        let (store, cluster, rows) = (self.store.clone(), self.cluster.clone(), Arc::clone(&changes));
+        self.unsaved = Some(changes);
+        let task = tokio::spawn(async move { store.commit_ledger(&cluster, rows).await });
+        self.running = Some(Running { task, blocks });
+        Vec::new()
+    }
+
+    /// The blocks whose reservation came on disk since the last call; does not wait.
+    pub(super) async fn written(&mut self) -> Vec<Block> {
+        if self.running.as_ref().is_some_and(|running| running.task.is_finished()) {
+            self.end_of_transaction().await
+        } else {
+            Vec::new()
+        }
+    }
+
+    async fn end_of_transaction(&mut self) -> Vec<Block> {
+        let Some(running) = self.running.take() else { return Vec::new() };
+        match running.task.await {
+            Ok(Ok(())) => {
+                self.unsaved = None;
+                return running.blocks;
+            }
+            // No reservation on disk, no sending: the pacer runs dry by itself.
+            Ok(Err(error)) => tracing::error!(%error, "the canary's ledger was not written, the canary pauses"),
+            Err(error) => tracing::error!(%error, "the writing of the ledger ended without a result"),
+        }
+        self.waiting.splice(0..0, running.blocks);
+        Vec::new()
+    }
+
+    /// Writes all that is left, and waits for it.
+    pub(super) async fn finish(&mut self, ledger: &mut Ledger, now: Moment) {
+        // What is under way, then what came after it.
+        for _ in 0..2 {
+            drop(self.end_of_transaction().await);
+            drop(self.begin(ledger, now));
+        }
+        drop(self.end_of_transaction().await);
+        if self.unsaved.is_some() {
+            tracing::error!(
+                "the last part of the ledger was not written; its records are indeterminate at the next start"
+            );
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the rest of the daemon sees of the audit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::audit::{Anomaly, AnomalyKey, CanaryClass, ClassSummary, Ledger};
+use crate::model::{Moment, Timestamp, TopicName};
+use crate::publish::{Histogram, PublishedCanary};
+
+/// Histograms of latencies since the start, by class and stage.
+pub(super) type LatencyTotals = BTreeMap<(&'static str, &'static str), Histogram>;
+
+/// The state of the audit at one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AuditView {
+    pub(super) canary: Option<Arc<PublishedCanary>>,
+    pub(super) anomalies: Arc<Vec<Anomaly>>,
+    /// One higher whenever an anomaly is new or different: a verdict that is worth a turn of its own.
+    pub(super) revision: u64,
+    pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
+    pub(super) latencies: Arc<LatencyTotals>,
+}
+
+/// Renews the view, and notices when an anomaly is new or different.
+pub(super) struct Viewer {
+    topic: TopicName,
+    classes: Vec<CanaryClass>,
+    view: watch::Sender<AuditView>,
+    latencies: LatencyTotals,
+    marks: BTreeMap<AnomalyKey, (u64, u64, Timestamp)>,
+}
+
+impl Viewer {
+    pub(super) fn new(topic: TopicName, classes: Vec<CanaryClass>, view: watch::Sender<AuditView>) -> Self {
+        Self { topic, classes, view, latencies: BTreeMap::new(), marks: BTreeMap::new() }
+    }
+
+    /// True when an anomaly is new or different.
+    pub(super) fn renew(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Moment,
+        coverage: Option<f64>,
+        paused: Option<String>,
+    ) -> bool {
+        for (class, stage, seconds) in ledger.take_latencies() {
+            self.latencies.entry((class.as_str(), stage.as_str())).or_default().record(seconds);
+        }
+        let marks = ledger.anomalies().map(|one| (one.key, (one.count, one.resurfaced, one.last_at))).collect();
+        let revised = marks != self.marks;
+        self.marks = marks;
+        let summary = |class: &CanaryClass| ClassSummary { coverage, ..ledger.summary(*class, now) };
+        let canary = PublishedCanary {
+            topic: self.topic.to_string(),
+            as_of: now.wall,
+            classes: self.classes.iter().map(summary).collect(),
+            partitions: ledger.partitions(now),
+            paused,
+        };
+        let anomalies = revised.then(|| Arc::new(ledger.anomalies().cloned().collect::<Vec<_>>()));
+        let latencies = Arc::new(self.latencies.clone());
+        self.view.send_modify(|view| {
+            view.canary = Some(Arc::new(canary));
+            view.outcomes = ledger.outcomes().clone();
+            view.latencies = latencies;
+            if let Some(anomalies) = anomalies {
+                view.anomalies = anomalies;
+                view.revision += 1;
+            }
+        });
+        revised
+    }
+}
