@@ -19,7 +19,7 @@ use crate::audit::{CanaryClass, Incarnation, Ledger, LedgerOptions, Lineage};
 use crate::clock::Clock;
 use crate::config::{ClusterConfig, Config};
 use crate::finding::{self, FindingBook, JudgeOptions};
-use crate::model::{ClusterName, TopicName};
+use crate::model::{ClusterName, GroupType, Timestamp, TopicName};
 use crate::observe::{self, CommitPoint, HighWatermarkPoint, History, Restored};
 use crate::publish::Totals;
 use crate::store::Store;
@@ -58,7 +58,10 @@ pub(super) async fn start(
     let canary_topic = config.canary.enabled.then(|| TopicName::from(config.canary.topic.as_str()));
     let mut tasks = Vec::new();
 
-    let wire = wire::Cluster::new(cluster.clone(), wire_options(config), clock);
+    let restored = restored(store, &cluster, clock.wall(), config.window).await;
+    let mut wire = wire::Cluster::new(cluster.clone(), wire_options(config), clock);
+    // Their absence is to be noticed, not overlooked.
+    wire.remember(restored.commits.iter().map(|commit| (commit.group.clone(), GroupType::Unknown)));
     let (snapshots, judged) = mpsc::channel(SNAPSHOTS_WAITING);
     let (sightings, sighted) = mpsc::channel(16);
     let (view, audit) = watch::channel(AuditView::default());
@@ -69,7 +72,8 @@ pub(super) async fn start(
         let parts = auditor(config, &cluster, topic, store, clock, prover, sighted, view, stop.clone());
         tasks.push(tokio::spawn(Auditor::new(parts.await.context("the canary's ledger")?).run()));
     }
-    let turns = turns(config, whole, &cluster, store, clock, board, audit, &questions, canary_topic.clone()).await?;
+    let turns =
+        turns(config, whole, &cluster, store, clock, board, audit, &questions, canary_topic.clone(), restored).await?;
     tasks.push(tokio::spawn(turns.run(judged, stop.clone())));
     let poller = Poller {
         cluster: wire,
@@ -164,10 +168,11 @@ async fn turns(
     audit: watch::Receiver<AuditView>,
     questions: &watch::Sender<Vec<(crate::model::TopicPartition, crate::model::LeaderEpoch)>>,
     canary_topic: Option<TopicName>,
+    restored: Restored,
 ) -> anyhow::Result<Turns> {
     let now = clock.now();
     let mut history = History::new(observe::Options { window: config.window, ..observe::Options::default() });
-    history.restore(restored(store, cluster, now.wall - config.window * 2).await);
+    history.restore(restored);
     let mut findings = FindingBook::new(
         cluster.clone(),
         finding::BookOptions { event_hold: whole.alert.event_hold, ..finding::BookOptions::default() },
@@ -200,27 +205,30 @@ async fn turns(
     })
 }
 
-/// What an earlier process saw. Where it cannot be read the windows start empty, which only delays verdicts.
-async fn restored(store: &Store, cluster: &ClusterName, since: crate::model::Timestamp) -> Restored {
-    let turns = match store.recent(cluster, since, since).await {
+/// What an earlier process saw: high watermarks of two windows for the age of what is unread, commits of
+/// one; a backlog that is older has a lower bound. Where it cannot be read the windows start empty, which only delays verdicts.
+async fn restored(store: &Store, cluster: &ClusterName, now: Timestamp, window: Duration) -> Restored {
+    let mut restored = Restored::default();
+    match store.last_topic_ids(cluster).await {
+        Ok(topics) => restored.topics = topics,
+        Err(error) => tracing::warn!(%error, "a topic that was created anew meanwhile is not noticed"),
+    }
+    let turns = match store.recent(cluster, now - window * 2, now - window).await {
         Ok(turns) => turns,
         Err(error) => {
             tracing::warn!(%error, "the history was not read, verdicts over a window begin anew");
-            return Restored::default();
+            return restored;
         }
     };
-    let mut restored = Restored::default();
     for turn in turns {
         for mark in turn.high_watermarks {
             let Some(topic_id) = mark.topic_id else { continue };
-            restored.topics.retain(|(topic, _)| *topic != mark.at.topic);
-            restored.topics.push((mark.at.topic.clone(), topic_id));
             restored.high_watermarks.push(HighWatermarkPoint {
                 topic_id,
                 partition: mark.at.partition,
                 at: turn.finished,
                 high_watermark: mark.high_watermark,
-                leader_epoch: None,
+                leader_epoch: mark.leader_epoch,
             });
         }
         for commit in turn.commits {

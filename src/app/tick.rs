@@ -40,6 +40,7 @@ pub(super) struct Turns {
 impl Turns {
     /// Runs until told to stop. Two things cause a turn: a reading of the cluster, and a verdict of the canary.
     pub(super) async fn run(mut self, mut snapshots: mpsc::Receiver<ClusterSnapshot>, stop: CancellationToken) {
+        self.go_on();
         let mut refresh = tokio::time::interval(Duration::from_millis(250));
         loop {
             tokio::select! {
@@ -50,6 +51,15 @@ impl Turns {
                 _ = refresh.tick() => self.tell(&[Judged::default()], None),
             }
         }
+    }
+
+    /// Takes up what an earlier process left open: its alerts may be due, or wanted at another severity by now.
+    fn go_on(&mut self) {
+        let now = self.clock.now();
+        let open: Vec<Finding> = self.findings.open().cloned().collect();
+        let step = self.alerts.step(now, &open);
+        self.publish(now.wall);
+        self.store.offer(Turn { observation: None, canary: Vec::new(), findings: Vec::new(), step });
     }
 
     fn of_reading(&mut self, snapshot: &ClusterSnapshot) {
