@@ -14,16 +14,15 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::flush::Flusher;
-use super::pacer::{Block, Pacer};
+use super::pacer::{Block, Pacer, block_size};
+use super::poller::TopicSighting;
 use super::proof::{Answer, Answers, Moved, Prover};
 use super::view::{AuditView, Viewer};
 use crate::audit::{CanaryClass, Event, Incarnation, Ledger, Lineage, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{Canary, CanaryError, CanaryLinkOptions, Isolation, ReadStart, ReaderCommand, ReaderNotice};
 use crate::clock::Clock;
-use crate::model::{
-    BrokerId, ClusterName, EpochSighting, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName,
-};
+use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName};
 use crate::store::Store;
 
 /// Events that may wait; beyond it librdkafka's threads wait, and records stay in its queues.
@@ -34,20 +33,6 @@ const TOPIC_RETENTION: Duration = Duration::from_secs(4 * 30 * 60);
 const EPOCHS_REMEMBERED: usize = 32;
 /// How often questions are asked and the view is renewed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// What the canary topic looked like in one reading of the cluster.
-#[derive(Clone, Debug)]
-pub(super) struct TopicSighting {
-    pub(super) topic_id: Option<TopicId>,
-    /// Each partition with its leader.
-    pub(super) partitions: BTreeMap<PartitionId, Option<BrokerId>>,
-    /// When the request was about to be sent.
-    pub(super) begun: Moment,
-    pub(super) brokers: Vec<BrokerId>,
-    pub(super) epochs: Vec<EpochSighting>,
-    /// True when the metadata was read and has no such topic.
-    pub(super) absent: bool,
-}
 
 /// What the auditor is made of.
 pub(super) struct Parts {
@@ -413,10 +398,4 @@ async fn next_of<T>(queue: &mut Option<mpsc::Receiver<T>>) -> T {
         return next;
     }
     std::future::pending().await
-}
-
-/// Sequences reserved at once: two seconds of the rate, at least 8, at most 1,000.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 8..=1000 before")]
-fn block_size(rate: f64) -> u64 {
-    (rate * 2.0).ceil().clamp(8.0, 1_000.0) as u64
 }

@@ -115,7 +115,7 @@ async fn auditor(
     store: &Store,
     clock: Clock,
     prover: Prover,
-    sightings: mpsc::Receiver<super::auditor::TopicSighting>,
+    sightings: mpsc::Receiver<super::poller::TopicSighting>,
     view: watch::Sender<AuditView>,
     stop: CancellationToken,
 ) -> anyhow::Result<Parts> {
@@ -205,8 +205,9 @@ async fn turns(
     })
 }
 
-/// What an earlier process saw: high watermarks of two windows for the age of what is unread, commits of
-/// one; a backlog that is older has a lower bound. Where it cannot be read the windows start empty, which only delays verdicts.
+/// What an earlier process saw: high watermarks of two windows, by which the age of what is unread is told (a backlog
+/// that is older has a lower bound), and commits of one. Where it cannot be read the windows start empty, which only
+/// delays verdicts.
 async fn restored(store: &Store, cluster: &ClusterName, now: Timestamp, window: Duration) -> Restored {
     let mut restored = Restored::default();
     match store.last_topic_ids(cluster).await {

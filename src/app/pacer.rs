@@ -67,6 +67,12 @@ impl Pacer {
     }
 }
 
+/// Sequences reserved at once: two seconds of the rate, at least 8, at most 1,000.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 8..=1000 before")]
+pub(super) fn block_size(rate: f64) -> u64 {
+    (rate * 2.0).ceil().clamp(8.0, 1_000.0) as u64
+}
+
 fn next(ranges: &mut VecDeque<Range<u64>>) -> Option<u64> {
     loop {
         let front = ranges.front_mut()?;

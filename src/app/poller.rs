@@ -1,6 +1,7 @@
 //! Reads one cluster again and again. Nothing but the cluster decides how long a reading takes, and nobody waits for it
 //! but the next reading.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +9,30 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::auditor::TopicSighting;
 use crate::clock::Clock;
 use crate::config::Selection;
-use crate::model::{ClusterSnapshot, LeaderEpoch, Moment, Reading, TopicName, TopicPartition};
+use crate::model::{
+    BrokerId, ClusterSnapshot, EpochSighting, LeaderEpoch, Moment, PartitionId, Reading, TopicId, TopicName,
+    TopicPartition,
+};
 use crate::wire::{Cluster, Scope};
 
 /// Topic settings are read anew every so many turns; those of a new topic at once.
 const CONFIGS_EVERY: u64 = 20;
+
+/// What the canary topic looked like in one reading of the cluster.
+#[derive(Clone, Debug)]
+pub(super) struct TopicSighting {
+    pub(super) topic_id: Option<TopicId>,
+    /// Each partition with its leader.
+    pub(super) partitions: BTreeMap<PartitionId, Option<BrokerId>>,
+    /// When the request was about to be sent.
+    pub(super) begun: Moment,
+    pub(super) brokers: Vec<BrokerId>,
+    pub(super) epochs: Vec<EpochSighting>,
+    /// True when the metadata was read and has no such topic.
+    pub(super) absent: bool,
+}
 
 pub(super) struct Poller {
     pub(super) cluster: Cluster,
@@ -80,7 +97,7 @@ fn sighting(topic: &TopicName, snapshot: &ClusterSnapshot, begun: Moment) -> Opt
     let partitions = match found.map(|topic| &topic.partitions) {
         Some(Reading::Read(partitions)) => partitions.iter().map(|(id, one)| (*id, one.leader)).collect(),
         Some(Reading::Missing(_)) => return None,
-        None => std::collections::BTreeMap::new(),
+        None => BTreeMap::new(),
     };
     Some(TopicSighting {
         topic_id: found.and_then(|topic| topic.id),
