@@ -58,13 +58,23 @@ pub struct FindingBook {
     /// Drafts that want more readings before they open.
     awaited: BTreeMap<String, (Kind, u8)>,
     closed: VecDeque<Finding>,
+    /// Events that the canary's ledger tells again and again, with the count they were closed at. They are not forgotten
+    /// with the closed findings that are shown: an old loss would be told as a new one.
+    told: BTreeMap<String, Option<u64>>,
 }
 
 impl FindingBook {
     /// An empty book.
     #[must_use]
     pub fn new(cluster: ClusterName, options: Options) -> Self {
-        Self { cluster, options, open: BTreeMap::new(), awaited: BTreeMap::new(), closed: VecDeque::new() }
+        Self {
+            cluster,
+            options,
+            open: BTreeMap::new(),
+            awaited: BTreeMap::new(),
+            closed: VecDeque::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Takes over what an earlier run of the daemon kept: the open findings, and the closed ones to be shown.
@@ -149,7 +159,7 @@ impl FindingBook {
         }
         let told =
             |closed: &&Finding| closed.key == key && closed.nature == Nature::Event && closed.count == draft.count;
-        if self.closed.iter().any(|closed| told(&closed)) {
+        if self.told.get(key) == Some(&draft.count) || self.closed.iter().any(|closed| told(&closed)) {
             return None;
         }
         if draft.readings > 1 {
@@ -198,6 +208,9 @@ impl FindingBook {
     }
 
     fn keep_closed(&mut self, finding: Finding) {
+        if finding.nature == Nature::Event && finding.kind.is_of_canary() {
+            self.told.insert(finding.key.clone(), finding.count);
+        }
         self.closed.push_back(finding);
         while self.closed.len() > self.options.closed_kept {
             self.closed.pop_front();

@@ -158,6 +158,8 @@ impl Unknown {
             Kind::GroupStopped => {
                 not_listed() || subject.group.as_ref().is_some_and(|group| self.groups.contains(group))
             }
+            // That nothing could be read does not say that something else can be read again.
+            Kind::MonitorBlind => self.topology,
             Kind::BrokerUnreachable => subject.broker.is_some_and(|broker| self.brokers.contains(&broker)),
             Kind::LeaderMoved
             | Kind::TopicRecreated
@@ -166,7 +168,6 @@ impl Unknown {
             | Kind::CanaryTruncatedAfterDelivery
             | Kind::CanaryDuplicated
             | Kind::CanaryOverdue
-            | Kind::MonitorBlind
             | Kind::MonitorImpaired
             | Kind::StorageDegraded => false,
         }

@@ -141,6 +141,12 @@ impl Kind {
         }
     }
 
+    /// True for what the canary's ledger tells, each time all of it.
+    #[must_use]
+    pub fn is_of_canary(self) -> bool {
+        self.as_str().starts_with("canary_")
+    }
+
     /// How sure it is whenever it is stated.
     #[must_use]
     pub fn grade(self) -> Grade {
