@@ -66,18 +66,20 @@ pub fn flag_words(flags: PartitionFlags) -> Vec<&'static str> {
     all.into_iter().filter_map(|(word, set)| set.then_some(word)).collect()
 }
 
-/// The counts by the contract's words, worst first, the total last.
+/// The counts by the contract's words, worst first, the total last. A reassignment is not seen by what is read, and where
+/// no partition could be read, nothing is known of the states: neither is 0.
 #[must_use]
-pub fn partition_states(counts: PartitionCounts) -> [(&'static str, u64); 8] {
+pub fn partition_states(counts: PartitionCounts) -> [(&'static str, Option<u64>); 8] {
+    let known = |count: u64| (counts.total == 0 || counts.unknown < counts.total).then_some(count);
     [
-        ("offline", counts.offline),
-        ("under_min_isr", counts.under_min_isr),
-        ("at_min_isr", counts.at_min_isr),
-        ("under_replicated", counts.under_replicated),
-        ("reassigning", counts.reassigning),
-        ("leader_not_preferred", counts.leader_not_preferred),
-        ("unknown", counts.unknown),
-        ("total", counts.total),
+        ("offline", known(counts.offline)),
+        ("under_min_isr", known(counts.under_min_isr)),
+        ("at_min_isr", known(counts.at_min_isr)),
+        ("under_replicated", known(counts.under_replicated)),
+        ("reassigning", None),
+        ("leader_not_preferred", known(counts.leader_not_preferred)),
+        ("unknown", Some(counts.unknown)),
+        ("total", Some(counts.total)),
     ]
 }
 
@@ -172,7 +174,9 @@ fn observed(families: &mut Families, name: &str, observation: &Observation) {
         return;
     }
     for (state, partitions) in partition_states(partition_counts(observation.topics.values())) {
-        families.gauge(&table::PARTITIONS, &[name, state], number(partitions));
+        if let Some(partitions) = partitions {
+            families.gauge(&table::PARTITIONS, &[name, state], number(partitions));
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Cluster {
     as_of: Option<Timestamp>,
     last_success_at: Option<Timestamp>,
     brokers: Option<Brokers>,
-    partitions: Option<BTreeMap<&'static str, u64>>,
+    partitions: Option<BTreeMap<&'static str, Option<u64>>>,
     groups: Option<BTreeMap<&'static str, u64>>,
     findings: BTreeMap<&'static str, u64>,
     poll: Option<Poll>,

@@ -53,7 +53,7 @@ pub(super) struct Topic {
     topic_id: Option<TopicId>,
     internal: bool,
     replication_factor: Option<usize>,
-    partition_states: BTreeMap<&'static str, u64>,
+    partition_states: BTreeMap<&'static str, Option<u64>>,
     config: Option<TopicConfig>,
     risks: Vec<Risk>,
     as_of: Timestamp,

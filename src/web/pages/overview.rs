@@ -173,8 +173,10 @@ impl Health {
             Some((broker.id.to_string(), why, Stamp::of(broker.since, now)))
         });
         let counts = partition_counts(read.topics.values());
-        let flags =
-            partition_states(counts).into_iter().filter(|(word, partitions)| *word != "total" && *partitions > 0);
+        let flags = partition_states(counts)
+            .into_iter()
+            .filter_map(|(word, partitions)| Some((word, partitions?)))
+            .filter(|(word, partitions)| *word != "total" && *partitions > 0);
         Self {
             brokers: read.brokers.len(),
             silent: silent.collect(),

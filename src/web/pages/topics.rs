@@ -58,7 +58,10 @@ fn retention(millis: i64) -> String {
 impl TopicRow {
     fn of(cluster: &str, view: &TopicView, now: Timestamp) -> Self {
         let counts = partition_counts([view]);
-        let states = partition_states(counts).into_iter().filter(|(word, count)| *word != "total" && *count > 0);
+        let states = partition_states(counts)
+            .into_iter()
+            .filter_map(|(word, count)| Some((word, count?)))
+            .filter(|(word, count)| *word != "total" && *count > 0);
         let setting = |read: fn(&crate::model::TopicConfig) -> Option<String>| match view.config.as_ref() {
             Reading::Read(config) => Value::or(read(config), "not told by the broker"),
             Reading::Missing(why) => Value::missing(why),
