@@ -172,10 +172,15 @@ pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Result<Confi
 ///
 /// # Errors
 /// Every problem, each naming the option.
-pub fn of_bootstrap(bootstrap: &str, listen: Option<&str>, data: Option<&Path>) -> Result<Config, Problems> {
+pub fn of_bootstrap(
+    bootstrap: &str,
+    listen: Option<&str>,
+    data: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, Problems> {
     let mut config = parse(
         "[[cluster]]\nname = \"default\"\n[cluster.kafka]\n\"bootstrap.servers\" = \"placeholder:1\"",
-        &BTreeMap::new(),
+        environment,
     )?;
     if let Some(cluster) = config.clusters.first_mut() {
         cluster.kafka.insert("bootstrap.servers".to_owned(), bootstrap.to_owned());
@@ -197,7 +202,11 @@ pub fn of_bootstrap(bootstrap: &str, listen: Option<&str>, data: Option<&Path>) 
 /// The variables of this process that begin with `KUSTODY__`.
 #[must_use]
 pub fn environment() -> BTreeMap<String, String> {
-    std::env::vars().filter(|(name, _)| name.starts_with("KUSTODY__")).collect()
+    // Variables that are no text are not ours, or are refused by what they hold: U+FFFD is in no good value.
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    };
+    std::env::vars_os().map(text).filter(|(name, _)| name.starts_with("KUSTODY__")).collect()
 }
 
 #[cfg(test)]
