@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auditor::{Auditor, Parts};
 use super::board::Board;
+use super::lifecycle::guarded;
 use super::poller::Poller;
 use super::proof::Prover;
 use super::tick::Turns;
@@ -52,7 +53,7 @@ pub(super) async fn start(
     board: &Board,
     store: &Store,
     clock: Clock,
-    stop: CancellationToken,
+    (stop, failed): (CancellationToken, CancellationToken),
 ) -> anyhow::Result<ClusterTasks> {
     let cluster = ClusterName::from(config.name.as_str());
     let canary_topic = config.canary.enabled.then(|| TopicName::from(config.canary.topic.as_str()));
@@ -70,11 +71,12 @@ pub(super) async fn start(
     if let Some(topic) = &canary_topic {
         let prover = Prover { witness: wire.witness(), topic: topic.clone(), clock };
         let parts = auditor(config, &cluster, topic, store, clock, prover, sighted, view, stop.clone());
-        tasks.push(tokio::spawn(Auditor::new(parts.await.context("the canary's ledger")?).run()));
+        let auditor = Auditor::new(parts.await.context("the canary's ledger")?).run();
+        tasks.push(guarded("auditor", auditor, stop.clone(), failed.clone()));
     }
     let turns =
         turns(config, whole, &cluster, store, clock, board, audit, &questions, canary_topic.clone(), restored).await?;
-    tasks.push(tokio::spawn(turns.run(judged, stop.clone())));
+    tasks.push(guarded("turns", turns.run(judged, stop.clone()), stop.clone(), failed.clone()));
     let poller = Poller {
         cluster: wire,
         every: config.poll.every,
@@ -86,7 +88,7 @@ pub(super) async fn start(
         snapshots,
         sightings,
     };
-    tasks.push(tokio::spawn(poller.run(stop)));
+    tasks.push(guarded("poller", poller.run(stop.clone()), stop, failed));
     Ok(ClusterTasks { tasks })
 }
 

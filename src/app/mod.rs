@@ -36,6 +36,7 @@ use crate::store::{self, Store};
 use crate::web::{self, Readiness};
 use board::Board;
 use cluster::ClusterTasks;
+use lifecycle::guarded;
 
 /// How often the daemon's own state is renewed.
 const OWN_EVERY: Duration = Duration::from_millis(500);
@@ -53,6 +54,7 @@ pub struct App {
     web: JoinHandle<()>,
     own: JoinHandle<()>,
     stop: CancellationToken,
+    failed: CancellationToken,
 }
 
 impl App {
@@ -62,7 +64,7 @@ impl App {
     /// Where a database cannot be opened or the port cannot be bound: restarting alone will not help.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock::start();
-        let stop = CancellationToken::new();
+        let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
         let options = store::Options {
             data: config.storage.data.clone(),
             samples: config.storage.samples_kept,
@@ -95,7 +97,7 @@ impl App {
 
         let mut clusters = Vec::new();
         for cluster in &config.clusters {
-            let tasks = cluster::start(cluster, &config, &board, &store, clock, stop.child_token());
+            let tasks = cluster::start(cluster, &config, &board, &store, clock, (stop.clone(), failed.clone()));
             clusters.push(tasks.await.with_context(|| format!("cluster {:?}", cluster.name))?);
         }
 
@@ -113,17 +115,22 @@ impl App {
             },
             stuck_after: longest * 3 + Duration::from_secs(30),
         });
-        let web = tokio::spawn(web::serve(listener, router, stop.clone()));
+        let web = guarded("web", web::serve(listener, router, stop.clone()), stop.clone(), failed.clone());
         let own = tokio::spawn(own(board.clone(), store.clone(), Arc::clone(&notifier), readiness, stop.clone()));
         let schedule = Schedule::start(vec![retention(&store, clock)]).await?;
         tracing::info!(%address, clusters = clusters.len(), "kustody serves");
-        Ok(Self { address, clusters, notifier, schedule, store, web, own, stop })
+        Ok(Self { address, clusters, notifier, schedule, store, web, own, stop, failed })
     }
 
     /// Where pages are served: the port that was bound, also when port 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns when a part of the daemon ended that must not: it cannot go on.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// Stops in the reverse order: no new work, then the canary's outcomes, then notices, then the databases.
@@ -143,7 +150,9 @@ impl App {
         if let Some(notifier) = Arc::into_inner(self.notifier) {
             notifier.stop(Duration::from_secs(2)).await;
         }
-        self.store.close().await;
+        if tokio::time::timeout(Duration::from_secs(5), self.store.close()).await.is_err() {
+            tracing::warn!("the databases did not close in time; what was committed is there");
+        }
         tracing::info!("stopped");
     }
 }
@@ -178,7 +187,7 @@ async fn own(
         board.change(|published| published.own = own);
         if *readiness.borrow() != Readiness::Ready {
             let published = Arc::clone(&board.watch().borrow());
-            let waiting = published.clusters.iter().find(|(_, cluster)| cluster.observation.is_none());
+            let waiting = published.clusters.iter().find(|(_, cluster)| cluster.last_success.is_none());
             readiness.send_replace(match waiting {
                 Some((name, _)) => Readiness::Waiting(format!("the first turn of cluster {name}")),
                 None => Readiness::Ready,

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -72,7 +73,10 @@ impl Source {
     fn load(&self) -> Result<Config, Problems> {
         match (&self.of.config, &self.of.bootstrap) {
             (Some(file), _) => config::load(file, &config::environment()),
-            (None, Some(bootstrap)) => config::of_bootstrap(bootstrap, self.listen.as_deref(), self.data.as_deref()),
+            (None, Some(bootstrap)) => {
+                let environment = config::environment();
+                config::of_bootstrap(bootstrap, self.listen.as_deref(), self.data.as_deref(), &environment)
+            }
             (None, None) => Err(Problems(vec!["give --config FILE or --bootstrap HOST:PORT".to_owned()])),
         }
     }
@@ -115,12 +119,19 @@ fn serve(config: Config) -> ExitCode {
     // Two workers: the turn of one cluster never waits for the pages, and the daemon stays small.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-        runtime.block_on(async {
+        let ended = runtime.block_on(async {
             let app = App::start(config).await?;
-            app::lifecycle::stop_signal().await;
+            let failed = tokio::select! {
+                () = app::lifecycle::stop_signal() => false,
+                () = app.failed() => true,
+            };
             app.stop().await;
+            anyhow::ensure!(!failed, "a part of the daemon ended; see the log");
             Ok(())
-        })
+        });
+        // A re-read that still waits for a broker does not hold up the end.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        ended
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
