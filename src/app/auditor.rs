@@ -31,6 +31,8 @@ const EVENTS_WAITING: usize = 8_192;
 const TOPIC_RETENTION: Duration = Duration::from_secs(4 * 30 * 60);
 /// Leader epochs of which the reader remembers where they began.
 const EPOCHS_REMEMBERED: usize = 32;
+/// Events that are applied in one go.
+const EVENTS_AT_ONCE: usize = 1_024;
 /// How often questions are asked and the view is renewed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -58,7 +60,7 @@ pub(super) struct Parts {
 /// The running canary.
 struct Link {
     canary: Arc<Canary>,
-    blocks: mpsc::Sender<Block>,
+    blocks: mpsc::UnboundedSender<Block>,
     pacer: JoinHandle<()>,
 }
 
@@ -70,6 +72,8 @@ pub(super) struct Auditor {
     /// What was read of each partition: the first offset of each leader epoch.
     read_epochs: BTreeMap<PartitionId, BTreeMap<LeaderEpoch, Offset>>,
     topic_id: watch::Sender<Option<TopicId>>,
+    /// The topic's id as last read.
+    life: Option<TopicId>,
     read: BTreeSet<PartitionId>,
     leaders: Vec<Option<BrokerId>>,
     brokers: Vec<BrokerId>,
@@ -94,6 +98,7 @@ impl Auditor {
             notices: None,
             read_epochs: BTreeMap::new(),
             topic_id: watch::Sender::new(None),
+            life: None,
             read: BTreeSet::new(),
             leaders: Vec::new(),
             brokers: Vec::new(),
@@ -141,7 +146,9 @@ impl Auditor {
 
     fn note(&mut self, first: (Event, Moment)) {
         self.apply(first.0, first.1);
-        while let Some(next) = self.events.as_mut().and_then(|events| events.try_recv().ok()) {
+        // Not all that is there: under a flood, stopping, writing and reserving have their turn too.
+        for _ in 0..EVENTS_AT_ONCE {
+            let Some(next) = self.events.as_mut().and_then(|events| events.try_recv().ok()) else { return };
             self.apply(next.0, next.1);
         }
     }
@@ -204,15 +211,23 @@ impl Auditor {
             return;
         };
         self.leaders = sighting.partitions.values().copied().collect();
+        if self.life.replace(topic_id).is_some_and(|former| former != topic_id) {
+            // Positions of the former life mean nothing in this one; what is read twice is only a re-read.
+            self.read_epochs.clear();
+            if let Some(link) = &self.link {
+                for partition in &self.read {
+                    let back = ReaderCommand::SeekBeginning { partition: *partition };
+                    link.canary.command(Isolation::ReadUncommitted, back);
+                }
+            }
+        }
         let partitions: Vec<PartitionId> = sighting.partitions.keys().copied().collect();
         self.apply(Event::TopicSighted { topic_id, partitions: partitions.clone(), begun: sighting.begun }, now);
         self.apply(Event::EpochsSighted(sighting.epochs), now);
         self.read_also(&partitions).await;
-        if self.link.is_some() {
+        if self.link.is_some() && self.parts.ledger.second_instance().is_none() {
             self.topic_id.send_replace(Some(topic_id));
-            if self.parts.ledger.second_instance().is_none() {
-                self.paused = None;
-            }
+            self.paused = None;
         }
     }
 
@@ -225,6 +240,7 @@ impl Auditor {
             ));
             return;
         }
+        self.paused = Some(format!("the topic {} does not exist, and is being created", self.parts.topic));
         let plan = placement::PlacementPlan::for_brokers(&sighting.brokers);
         if let Some(plan) = plan.filter(|_| !self.creating) {
             self.creating = true;
@@ -245,10 +261,8 @@ impl Auditor {
             let saved = self.parts.ledger.next_to_read(partition);
             let offset = if saved.is_none() && self.parts.fresh && self.link.is_none() {
                 // Nothing of ours is in the topic: what others left there need not be read.
-                match self.parts.prover.log_end(partition).await {
-                    Some(end) => Some(end),
-                    None => continue,
-                }
+                // Without a leader that tells its end, reading begins at the log start.
+                self.parts.prover.log_end(partition).await
             } else {
                 saved
             };
@@ -256,7 +270,6 @@ impl Auditor {
         }
         match &self.link {
             Some(link) => link.canary.command(Isolation::ReadUncommitted, ReaderCommand::Add(starts.clone())),
-            None if starts.len() < partitions.len() => return,
             None => match self.start(&starts) {
                 Ok(()) => {}
                 Err(error) => {
@@ -287,7 +300,8 @@ impl Auditor {
             starts: starts.to_vec(),
         };
         let canary = Arc::new(Canary::start(&options, parts.clock, events, notices)?);
-        let (blocks, ready) = mpsc::channel(1_024);
+        // Reservations bound it: one and a half blocks a class and partition.
+        let (blocks, ready) = mpsc::unbounded_channel();
         let pacer = Pacer {
             canary: Arc::clone(&canary),
             clock: parts.clock,
@@ -322,7 +336,7 @@ impl Auditor {
         self.reserve();
         let coverage = placement::coverage(&self.leaders, &self.brokers);
         let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, self.paused.clone());
-        let written = self.flusher.written().await;
+        let written = self.flusher.written(now).await;
         self.hand_over(written);
         let nothing_to_write = self.flusher.begin_when_due(&mut self.parts.ledger, now, revised);
         self.hand_over(nothing_to_write);
@@ -353,7 +367,7 @@ impl Auditor {
     fn hand_over(&self, blocks: Vec<Block>) {
         let Some(link) = &self.link else { return };
         for block in blocks {
-            if link.blocks.try_send(block).is_err() {
+            if link.blocks.send(block).is_err() {
                 tracing::error!("the pacer takes no more sequences");
             }
         }
@@ -363,10 +377,21 @@ impl Auditor {
     async fn end(&mut self) {
         self.topic_id.send_replace(None);
         if let Some(link) = self.link.take() {
-            let Link { canary, blocks, pacer } = link;
+            // Nobody asks any more: what a question holds of the canary is let go.
+            self.answers.end().await;
+            let Link { canary, blocks, mut pacer } = link;
             drop((blocks, self.notices.take()));
-            if pacer.await.is_err() {
-                tracing::warn!("the pacer ended early");
+            // The pacer may wait for room for its events: they are received meanwhile.
+            loop {
+                tokio::select! {
+                    ended = &mut pacer => {
+                        if ended.is_err() {
+                            tracing::warn!("the pacer ended early");
+                        }
+                        break;
+                    }
+                    event = next_of(&mut self.events) => self.note(event),
+                }
             }
             let stopping = tokio::spawn(async move {
                 if let Ok(canary) = Arc::try_unwrap(canary).map_err(|_| tracing::warn!("the canary is still in use")) {

@@ -13,6 +13,10 @@ use crate::store::{Store, StoreError};
 /// The longest time an outcome stays out of the database.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a ledger that was not written is left alone.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 struct Running {
     task: JoinHandle<Result<(), StoreError>>,
     blocks: Vec<Block>,
@@ -28,11 +32,23 @@ pub(super) struct Flusher {
     /// Blocks whose reservation is not being written yet.
     waiting: Vec<Block>,
     at: Duration,
+    /// After a failure nothing is tried before this; the pause doubles up to [`LONGEST_PAUSE`].
+    retry_at: Duration,
+    pause: Duration,
 }
 
 impl Flusher {
     pub(super) fn new(cluster: ClusterName, store: Store) -> Self {
-        Self { cluster, store, running: None, unsaved: None, waiting: Vec::new(), at: Duration::ZERO }
+        Self {
+            cluster,
+            store,
+            running: None,
+            unsaved: None,
+            waiting: Vec::new(),
+            at: Duration::ZERO,
+            retry_at: Duration::ZERO,
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// Takes a block that the ledger just reserved.
@@ -43,7 +59,8 @@ impl Flusher {
     /// Begins to write when it is time, `urgent`, or a reservation waits. Returns blocks that may be sent because there
     /// was nothing to write.
     pub(super) fn begin_when_due(&mut self, ledger: &mut Ledger, now: Moment, urgent: bool) -> Vec<Block> {
-        let due = urgent || !self.waiting.is_empty() || now.mono >= self.at + FLUSH_EVERY;
+        let wanted = urgent || !self.waiting.is_empty() || now.mono >= self.at + FLUSH_EVERY;
+        let due = wanted && now.mono >= self.retry_at;
         if due && self.running.is_none() { self.begin(ledger, now) } else { Vec::new() }
     }
 
@@ -65,25 +82,31 @@ impl Flusher {
     }
 
     /// The blocks whose reservation came on disk since the last call; does not wait.
-    pub(super) async fn written(&mut self) -> Vec<Block> {
+    pub(super) async fn written(&mut self, now: Moment) -> Vec<Block> {
         if self.running.as_ref().is_some_and(|running| running.task.is_finished()) {
-            self.end_of_transaction().await
+            self.end_of_transaction(now).await
         } else {
             Vec::new()
         }
     }
 
-    async fn end_of_transaction(&mut self) -> Vec<Block> {
+    async fn end_of_transaction(&mut self, now: Moment) -> Vec<Block> {
         let Some(running) = self.running.take() else { return Vec::new() };
         match running.task.await {
             Ok(Ok(())) => {
                 self.unsaved = None;
+                self.pause = FIRST_PAUSE;
                 return running.blocks;
             }
             // No reservation on disk, no sending: the pacer runs dry by itself.
-            Ok(Err(error)) => tracing::error!(%error, "the canary's ledger was not written, the canary pauses"),
+            Ok(Err(error)) if self.pause == FIRST_PAUSE => {
+                tracing::error!(%error, "the canary's ledger was not written, the canary pauses until it is");
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the canary's ledger was not written again"),
             Err(error) => tracing::error!(%error, "the writing of the ledger ended without a result"),
         }
+        self.retry_at = now.mono + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.waiting.splice(0..0, running.blocks);
         Vec::new()
     }
@@ -92,10 +115,10 @@ impl Flusher {
     pub(super) async fn finish(&mut self, ledger: &mut Ledger, now: Moment) {
         // What is under way, then what came after it.
         for _ in 0..2 {
-            drop(self.end_of_transaction().await);
+            drop(self.end_of_transaction(now).await);
             drop(self.begin(ledger, now));
         }
-        drop(self.end_of_transaction().await);
+        drop(self.end_of_transaction(now).await);
         if self.unsaved.is_some() {
             tracing::error!(
                 "the last part of the ledger was not written; its records are indeterminate at the next start"

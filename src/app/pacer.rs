@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::audit::{CanaryClass, CanaryRecord, Incarnation, Lineage, RecordKey};
-use crate::canary::Canary;
+use crate::canary::{Canary, SendRefused};
 use crate::clock::Clock;
 use crate::model::{PartitionId, TopicId};
 
@@ -31,7 +31,7 @@ pub(super) struct Pacer {
     pub(super) rate: f64,
     /// The life of the topic that records are sent to; none while it is not there, or sending is paused.
     pub(super) topic_id: watch::Receiver<Option<TopicId>>,
-    pub(super) blocks: mpsc::Receiver<Block>,
+    pub(super) blocks: mpsc::UnboundedReceiver<Block>,
 }
 
 impl Pacer {
@@ -58,6 +58,11 @@ impl Pacer {
                             topic_id, lineage: self.lineage, key, sent_at: self.clock.wall(),
                         };
                         if let Err(error) = self.canary.send(&record).await {
+                            // A producer that is being replaced took nothing: the sequence is not used up, or its lane
+                            // would wait for ever for the outcome of what was never sent.
+                            if matches!(error, SendRefused::NotRunning) {
+                                ranges.push_front(sequence..sequence + 1);
+                            }
                             tracing::debug!(%error, %class, %partition, sequence, "canary record was not taken");
                         }
                     }

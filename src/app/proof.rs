@@ -69,9 +69,15 @@ impl Answers {
 
     pub(super) fn ask(&mut self, prover: &Prover, canary: Option<&Arc<Canary>>, questions: Vec<Question>) {
         for question in questions {
-            let (prover, canary) = (prover.clone(), canary.map(Arc::clone));
+            let wants_canary = matches!(question, Question::Reread { .. });
+            let (prover, canary) = (prover.clone(), canary.filter(|_| wants_canary).map(Arc::clone));
             self.tasks.spawn(async move { Answer::Events(prover.answer(canary, question).await) });
         }
+    }
+
+    /// Gives up what is being asked.
+    pub(super) async fn end(&mut self) {
+        self.tasks.shutdown().await;
     }
 
     /// One look at a time.

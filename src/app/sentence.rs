@@ -1,15 +1,22 @@
 //! From the ledger's anomalies, and from our own state, to drafts of findings.
 
+use std::time::Duration;
+
 use super::view::AuditView;
 use crate::audit::{Anomaly, AnomalyKind};
 use crate::finding::canary::{CanaryLoss, CanaryLossKind, draft};
 use crate::finding::{Draft, Kind, Severity, Subject};
-use crate::model::TopicName;
+use crate::model::{Timestamp, TopicName};
 use crate::store::Status;
 
+/// Anomalies older than this were told long ago, whatever became of their findings.
+const TOLD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// All that the ledger holds: the book of findings knows what it was told before.
-pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = view.anomalies.iter().map(|anomaly| draft(&loss(topic, anomaly))).collect();
+pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView, now: Timestamp, bootstrap: &str) -> Vec<Draft> {
+    let recent = view.anomalies.iter().filter(|anomaly| now.since(anomaly.last_at) < TOLD_FOR);
+    let told = |anomaly: &Anomaly| Draft { verify: verify(topic, anomaly, bootstrap), ..draft(&loss(topic, anomaly)) };
+    let mut drafts: Vec<Draft> = recent.map(told).collect();
     let Some(canary) = &view.canary else { return drafts };
     for class in &canary.classes {
         if class.counts.overdue == 0 {
@@ -31,6 +38,24 @@ pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView) -> Vec<Draft> {
         }
     }
     drafts
+}
+
+/// A topic's name needs no quoting in a shell.
+fn verify(topic: &TopicName, anomaly: &Anomaly, bootstrap: &str) -> Vec<String> {
+    let partition = anomaly.key.partition;
+    let mut commands: Vec<String> = ["earliest", "latest"]
+        .map(|time| {
+            format!(
+                "kafka-get-offsets.sh --bootstrap-server {bootstrap} --topic-partitions {topic}:{partition} --time {time}"
+            )
+        })
+        .into();
+    if let Some(first) = anomaly.offsets.first() {
+        commands.push(format!(
+            "kafka-console-consumer.sh --bootstrap-server {bootstrap} --topic {topic} --partition {partition} --offset {first} --max-messages 1 --timeout-ms 10000"
+        ));
+    }
+    commands
 }
 
 fn loss(topic: &TopicName, anomaly: &Anomaly) -> CanaryLoss {

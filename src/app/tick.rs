@@ -90,9 +90,14 @@ impl Turns {
     fn canary(&mut self) -> Judged {
         let view = self.audit.borrow().clone();
         self.revision = view.revision;
-        match &self.canary_topic {
-            Some(topic) => Judged::of_canary(canary_drafts(topic, &view)),
-            None => Judged::default(),
+        match (&self.canary_topic, &view.canary) {
+            (Some(topic), Some(_)) => {
+                Judged::of_canary(canary_drafts(topic, &view, self.clock.wall(), &self.judge.bootstrap))
+            }
+            // The auditor has not looked yet: that is no reading.
+            (Some(_), None) => Judged::default(),
+            // No canary any more: what an earlier process left overdue is over.
+            (None, _) => Judged::of_canary(Vec::new()),
         }
     }
 
