@@ -96,6 +96,14 @@ impl LeaderHistory {
         (!self.known.is_empty()).then_some(since)
     }
 
+    /// True when every broker ever seen answered a request begun after `since`.
+    pub(super) fn all_answered_since(&self, since: Moment) -> bool {
+        self.known.iter().all(|broker| {
+            let latest = self.views.get(broker).and_then(|terms| terms.0.back());
+            latest.is_some_and(|latest| latest.last_begun.mono >= since.mono)
+        })
+    }
+
     /// The highest epoch in which a record acknowledged at `acked` can have been appended; nothing while that is open.
     ///
     /// A leader shows its epoch in its own Metadata before it acts in it, so a broker's first answer begun after the
@@ -117,7 +125,8 @@ impl LeaderHistory {
         let highest = answered.values().copied().max()?;
         let is_complete = match acker {
             Some(acker) => answered.contains_key(&acker),
-            None => self.known.iter().all(|broker| answered.contains_key(broker)),
+            // Of an earlier process we do not know which brokers there were.
+            None => acked.mono.is_some() && self.known.iter().all(|broker| answered.contains_key(broker)),
         };
         if is_complete {
             return Some(highest);

@@ -79,7 +79,7 @@ impl Ledger {
     ) {
         // -1 proves nothing, and an end without the log start cannot tell truncated from trimmed.
         let (Reading::Read(Some(end)), Reading::Read(log_start)) = (end, log_start) else { return };
-        if self.topic_since.is_some_and(|since| begun.mono < since) {
+        if !self.is_of_this_life(begun) {
             return;
         }
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
@@ -165,7 +165,7 @@ impl Ledger {
         outcome: &Reread,
         at: Moment,
     ) {
-        if self.topic_since.is_some_and(|since| begun.mono < since) {
+        if !self.is_of_this_life(begun) {
             return;
         }
         let concerned: Vec<RecordKey> = self
@@ -197,23 +197,20 @@ impl Ledger {
         let asked = reread_offset(record);
         let Some(inquiry) = record.inquiry.as_mut() else { return };
         match outcome {
-            Reread::Failed { .. } => {
-                if inquiry.proof.is_some_and(|(told, _)| told.at.mono <= begun.mono) {
-                    inquiry.failed += 1;
-                }
-            }
             Reread::Found { record: found, leader_epoch } if found.key == key && found.lineage == self.lineage => {
                 let Some(offset) = asked else { return };
                 self.found(key, Copy { partition: key.partition, offset, leader_epoch: *leader_epoch }, at);
                 return;
             }
-            // Somebody still serves the former topic.
-            Reread::Found { record: found, .. } if topic_id.is_some_and(|id| id != found.topic_id) => {}
-            Reread::BelowLogStart { log_start } => {
-                if asked.is_some_and(|asked| asked < *log_start) {
-                    self.expire(key, at);
-                    return;
-                }
+            // Of another life of the topic: who served it may serve the former one still.
+            Reread::Found { record: found, .. } if topic_id.is_some_and(|id| id != found.topic_id) => {
+                inquiry.note_failure(begun);
+            }
+            Reread::Failed { .. } => inquiry.note_failure(begun),
+            // Trimmed since the answers; but who says so may be a replaced leader. The present one is asked again.
+            Reread::BelowLogStart { .. } => {
+                inquiry.proof = None;
+                record.vetoed = Some(When::from(at));
             }
             Reread::Found { .. } | Reread::Other(_) | Reread::Beyond { .. } | Reread::AtEnd { .. } => {
                 inquiry.reread = Some((outcome.clone(), begun, at));
@@ -299,7 +296,7 @@ impl Ledger {
         let Some(inquiry) = record.inquiry.as_ref() else { return Decision::Wait };
         let after = |since: Moment, epoch_answer: Option<EpochAnswer>, reread: Option<Reread>| {
             // Reads by name cannot tell a topic from its successor: the id seen afterwards does.
-            if self.topic_seen.is_some_and(|seen| seen >= since.mono) {
+            if self.topic_seen.min(self.round_seen).is_some_and(|seen| seen >= since.mono) {
                 Decision::Gone { epoch_answer, reread }
             } else {
                 Decision::AwaitTopicSince(since.mono)
@@ -339,20 +336,24 @@ impl Ledger {
         // A leader that was replaced may still answer out of its old log. What it shows counts if the record there is
         // of a term not below the ack's, if the present leader's epochs cover it, or if no such leader is left.
         let all_know = || lane.leaders.settled_since(high).is_some_and(|since| since <= begun.mono);
-        let is_current = match reread {
+        let (is_by_term, may_count) = match reread {
             Reread::Found { leader_epoch: Some(epoch), .. } => {
                 let answers_count = lane.answers.values().all(|told| told.answer.current >= high);
-                *epoch >= high || (answers_count && proof::is_of_epoch(&lane.answers, offset, *epoch)) || all_know()
+                (*epoch >= high || (answers_count && proof::is_of_epoch(&lane.answers, offset, *epoch)), true)
             }
-            Reread::Found { leader_epoch: None, .. } | Reread::Other(_) | Reread::Beyond { .. } => all_know(),
-            Reread::AtEnd { .. } | Reread::BelowLogStart { .. } | Reread::Failed { .. } => false,
+            Reread::Found { leader_epoch: None, .. } | Reread::Other(_) | Reread::Beyond { .. } => (false, true),
+            Reread::AtEnd { .. } | Reread::BelowLogStart { .. } | Reread::Failed { .. } => (false, false),
         };
-        if !is_current {
+        let counts = is_by_term || (may_count && all_know());
+        if !counts {
             return Decision::Wait;
         }
         let bearing = Place::of_ack(record.offset, record.bracket, record.acked)
             .and_then(|place| lane.answers.values().find(|told| proof::says(told, place) != Says::Nothing))
             .or_else(|| lane.answers.values().next_back());
+        if !is_by_term && !lane.leaders.all_answered_since(*at) {
+            return Decision::AwaitTopicSince(at.mono);
+        }
         after(*at, bearing.map(|told| told.answer), Some(reread.clone()))
     }
 

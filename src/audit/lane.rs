@@ -59,11 +59,14 @@ impl Lane {
         if Some(told.answer.current) < self.current() {
             return;
         }
-        let newest = self.answers.values().map(|kept| kept.answer.current).max();
-        match newest {
-            Some(newest) if told.answer.current < newest => return,
-            Some(newest) if told.answer.current > newest => self.answers.clear(),
-            Some(_) | None => {}
+        // Answers of two leaders are not mixed: the later question counts.
+        if let Some(kept) = self.answers.values().max_by_key(|kept| kept.begun.mono)
+            && kept.answer.current != told.answer.current
+        {
+            if kept.begun.mono > told.begun.mono {
+                return;
+            }
+            self.answers.clear();
         }
         let is_newer = self.answers.get(&told.answer.asked).is_none_or(|kept| kept.begun.mono <= told.begun.mono);
         if is_newer {

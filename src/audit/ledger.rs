@@ -17,7 +17,7 @@
 //! The rules live beside it: `proof` (what an answer proves), `history` (the epochs of an ack), `judge` (verdicts),
 //! `receipt` (what was read), `ask` (questions), `book` (sums and rows).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use super::record::{CanaryClass, Incarnation, Lineage, RecordKey};
 use super::saved::ReservationRow;
 use super::summary::Counts;
 use super::tracked::Tracked;
-use crate::model::{Moment, Offset, PartitionId, Timestamp, TopicId};
+use crate::model::{BrokerId, Moment, Offset, PartitionId, Timestamp, TopicId};
 
 /// What the ledger judges by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,16 @@ pub(super) struct Class {
     pub(super) end_to_end: Recent,
 }
 
+/// The id of the topic that a broker named last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    pub(super) id: TopicId,
+    /// When it was last asked for.
+    pub(super) begun: Moment,
+    /// When it was first told.
+    pub(super) told: Moment,
+}
+
 /// What is to be written at the next flush.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
@@ -136,9 +146,17 @@ pub struct Ledger {
     pub(super) topic_id: Option<TopicId>,
     /// When the topic's id was last asked for and found the same.
     pub(super) topic_seen: Option<Duration>,
-    /// When the present topic's id was first asked for: what was begun before may be about the former.
+    /// When the last round was begun in which all brokers that had been answering named this id.
+    pub(super) round_seen: Option<Duration>,
+    /// Who answered in the last rounds of sightings.
+    pub(super) rounds: VecDeque<BTreeSet<BrokerId>>,
+    /// When we learned of the present topic's id: what was begun before may be about the former.
     pub(super) topic_since: Option<Duration>,
     pub(super) former_topics: BTreeSet<TopicId>,
+    /// The id that each broker named last.
+    pub(super) named: BTreeMap<BrokerId, Named>,
+    /// Another id that somebody named, until a round of sightings decides.
+    pub(super) topic_doubt: Option<(TopicId, Moment)>,
     pub(super) corrupt: u64,
     pub(super) foreign: u64,
     pub(super) consumer_skipped: u64,
@@ -170,8 +188,12 @@ impl Ledger {
             serial: 0,
             topic_id: None,
             topic_seen: None,
+            round_seen: None,
+            rounds: VecDeque::new(),
             topic_since: None,
             former_topics: BTreeSet::new(),
+            named: BTreeMap::new(),
+            topic_doubt: None,
             corrupt: 0,
             foreign: 0,
             consumer_skipped: 0,
@@ -260,7 +282,7 @@ impl Ledger {
         self.consumer_skipped
     }
 
-    /// The topic's id, as last sighted.
+    /// The topic's id, as last sighted. Nothing is to be sent before the first sighting: it would expire with it.
     #[must_use]
     pub fn topic_id(&self) -> Option<TopicId> {
         self.topic_id

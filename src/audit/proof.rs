@@ -122,6 +122,15 @@ pub(super) struct Inquiry {
     pub(super) ask: super::when::Backoff,
 }
 
+impl Inquiry {
+    /// A re-read told nothing.
+    pub(super) fn note_failure(&mut self, begun: Moment) {
+        if self.proof.is_some_and(|(told, _)| told.at.mono <= begun.mono) {
+            self.failed += 1;
+        }
+    }
+}
+
 /// A verdict of loss as it is stated.
 #[derive(Clone, Debug)]
 pub(super) struct Loss {

@@ -1,28 +1,69 @@
 //! What the metadata says: the topic's id, and who leads in which epoch.
 
-use super::ledger::Ledger;
+use std::collections::BTreeSet;
+
+use super::ledger::{Ledger, Named};
 use super::record::RecordKey;
 use super::state::State;
-use crate::model::{EpochSighting, Moment, PartitionId, TopicId};
+use crate::model::{BrokerId, EpochSighting, Moment, PartitionId, TopicId};
+
+/// A broker that did not answer in so many rounds is not waited for.
+const ROUNDS_COMPARED: usize = 2;
 
 impl Ledger {
     pub(super) fn topic_sighted(&mut self, topic_id: TopicId, begun: Moment, at: Moment) {
-        // An id never comes back: a broker that still names a former one lags behind.
-        if self.former_topics.contains(&topic_id) {
-            return;
+        match self.topic_id {
+            None => self.begin_life(topic_id, begun, at),
+            Some(own) if own == topic_id => {
+                self.topic_seen = self.topic_seen.max(Some(begun.mono));
+                self.topic_doubt = None;
+                self.judge_all(at);
+            }
+            // One broker may lag, or be the first to know: the next round of sightings tells.
+            Some(_) => self.topic_doubt = Some((topic_id, begun)),
         }
-        if self.topic_id == Some(topic_id) {
-            self.topic_seen = self.topic_seen.max(Some(begun.mono));
-            self.judge_all(at);
-            return;
-        }
-        let former = self.topic_id.replace(topic_id);
+    }
+
+    /// From now on the topic has this id.
+    fn begin_life(&mut self, topic_id: TopicId, begun: Moment, at: Moment) {
+        self.topic_id = Some(topic_id);
         self.topic_seen = Some(begun.mono);
+        self.topic_doubt = None;
+        // What was asked before we knew may have been answered for the former life.
+        self.topic_since = Some(at.mono);
         self.dirty.topic = true;
-        if let Some(former) = former {
-            self.former_topics.insert(former);
-            self.topic_since = Some(begun.mono);
-            self.start_over(at);
+        // What was sent before the first sighting may be of any life of the topic, too.
+        self.start_over(at);
+    }
+
+    /// Finds out whether the topic was re-created. Each broker learns of lives in their order, but not at the same time:
+    /// an id is a former one once a broker that named it names another, and it is gone where no broker names it.
+    fn note_lives(&mut self, sightings: &[EpochSighting], at: Moment) {
+        let named: Vec<(BrokerId, TopicId, Moment)> =
+            sightings.iter().filter_map(|seen| Some((seen.broker, seen.topic_id?, seen.begun))).collect();
+        for (broker, id, begun) in &named {
+            match self.named.get_mut(broker) {
+                Some(last) if last.begun.mono > begun.mono => {}
+                Some(last) if last.id == *id => last.begun = *begun,
+                Some(last) => {
+                    self.former_topics.insert(last.id);
+                    *last = Named { id: *id, begun: *begun, told: at };
+                }
+                None => {
+                    self.named.insert(*broker, Named { id: *id, begun: *begun, told: at });
+                }
+            }
+        }
+        let Some(own) = self.topic_id else { return };
+        let is_former = self.former_topics.contains(&own);
+        // A broker that is silent now has not moved on because of that.
+        let is_named = self.named.values().any(|named| named.id == own);
+        let other = named.iter().find(|(_, id, _)| *id != own && !self.former_topics.contains(id));
+        match (other, self.topic_doubt) {
+            (Some((_, id, begun)), _) if is_former || !is_named => self.begin_life(*id, *begun, at),
+            // Brokers that do not tell ids leave only the word of the one that did.
+            (None, Some((id, begun))) if named.is_empty() && !sightings.is_empty() => self.begin_life(id, begun, at),
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -52,11 +93,11 @@ impl Ledger {
                 }
             }
         }
-        let delivered: Vec<RecordKey> = self.lanes.values().flat_map(|lane| lane.delivered.iter().copied()).collect();
-        for key in delivered {
-            if let Some(record) = self.records.get_mut(&key) {
+        // What was delivered is no longer watched: its offsets mean nothing in this log.
+        for (key, record) in &mut self.records {
+            if matches!(record.state, State::Delivered | State::Late) && !record.of_former_topic {
                 record.of_former_topic = true;
-                self.dirty.records.insert(key);
+                self.dirty.records.insert(*key);
             }
         }
         self.drop_inquiries();
@@ -66,11 +107,17 @@ impl Ledger {
     }
 
     pub(super) fn epochs_sighted(&mut self, sightings: &[EpochSighting], at: Moment) {
+        self.note_lives(sightings, at);
+        // Of another life of the topic, epochs say nothing of this one.
         let round: Vec<&EpochSighting> = sightings
             .iter()
-            .filter(|sighting| self.topic_since.is_none_or(|since| sighting.begun.mono >= since))
+            .filter(|seen| match seen.topic_id {
+                Some(id) => self.topic_id.is_none_or(|own| own == id),
+                None => self.topic_since.is_none_or(|since| seen.begun.mono >= since),
+            })
             .collect();
-        let partitions: std::collections::BTreeSet<PartitionId> =
+        self.confirm_topic(sightings);
+        let partitions: BTreeSet<PartitionId> =
             round.iter().flat_map(|sighting| sighting.partitions.keys().copied()).collect();
         for partition in &partitions {
             let lane = self.lanes.entry(*partition).or_default();
@@ -90,10 +137,44 @@ impl Ledger {
             }
         }
         self.bound(&partitions, at);
+        self.judge_all(at);
+    }
+
+    /// True when no broker that answers was still in a former life of the topic at `begun`: it would have answered for
+    /// that one.
+    pub(super) fn is_of_this_life(&self, begun: Moment) -> bool {
+        let is_past = self.topic_since.is_none_or(|since| begun.mono >= since);
+        let is_agreed = self.rounds.iter().flatten().filter_map(|broker| self.named.get(broker)).all(|named| {
+            // Without a former life it does not matter since when they agree.
+            Some(named.id) == self.topic_id && (named.told.mono <= begun.mono || self.former_topics.is_empty())
+        });
+        is_past && is_agreed
+    }
+
+    /// Reads by name cannot tell a topic from its successor. They were about this topic if a round begun after them
+    /// reached every broker that had been answering, and all of them still name its id.
+    fn confirm_topic(&mut self, sightings: &[EpochSighting]) {
+        let brokers: BTreeSet<BrokerId> = sightings.iter().map(|seen| seen.broker).collect();
+        let is_same = sightings.iter().all(|seen| seen.topic_id.is_none() || seen.topic_id == self.topic_id);
+        // A silent broker that named another id last may be right.
+        let own = self.topic_id;
+        let is_undisputed =
+            self.named.values().all(|named| Some(named.id) == own || self.former_topics.contains(&named.id));
+        let is_whole = self.rounds.iter().flatten().all(|broker| brokers.contains(broker));
+        let begun = sightings.iter().map(|seen| seen.begun.mono).min();
+        if let Some(begun) = begun.filter(|_| is_same && is_whole && is_undisputed && own.is_some()) {
+            self.round_seen = self.round_seen.max(Some(begun));
+        }
+        if !brokers.is_empty() {
+            self.rounds.push_back(brokers);
+        }
+        while self.rounds.len() > ROUNDS_COMPARED {
+            self.rounds.pop_front();
+        }
     }
 
     /// Bounds the epochs of acknowledgements by what was sighted after them.
-    fn bound(&mut self, partitions: &std::collections::BTreeSet<PartitionId>, at: Moment) {
+    fn bound(&mut self, partitions: &BTreeSet<PartitionId>, at: Moment) {
         let open: Vec<RecordKey> =
             self.unbounded.iter().filter(|key| partitions.contains(&key.partition)).copied().collect();
         for key in open {

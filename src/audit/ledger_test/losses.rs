@@ -99,10 +99,13 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
             |s| {
                 after_election(s, 3);
                 s.end(0, 1, (0, 102), 0);
+                s.wait(1);
                 s.reread(102, Reread::BelowLogStart { log_start: offset(110) });
                 s.topic();
+                assert_eq!(s.sums(), "pending 3");
+                s.end(0, 1, (0, 102), 110);
             },
-            "expired 1, pending 2",
+            "expired 3",
         ),
         (
             "its term vanished, its offsets were used again",

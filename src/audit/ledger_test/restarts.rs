@@ -71,10 +71,23 @@ fn a_recreated_topic_expires_and_loses_nothing() {
             |s| {
                 recreate(s);
                 s.ack(0, 0);
-                s.topic = TopicId([1; 16]);
+                let now = s.now;
+                s.tell(Event::TopicSighted { topic_id: TopicId([1; 16]), partitions: vec![P], begun: now });
                 s.topic();
             },
             "pending 1",
+        ),
+        (
+            "one broker knows before the others",
+            |s| {
+                s.ack(0, 100);
+                let now = s.now;
+                s.tell(Event::TopicSighted { topic_id: TopicId([2; 16]), partitions: vec![P], begun: now });
+                assert_eq!(s.sums(), "pending 1");
+                s.topic = TopicId([2; 16]);
+                s.sight(&[(2, 2, 0)]);
+            },
+            "expired 1",
         ),
     ]);
 }

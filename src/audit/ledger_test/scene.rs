@@ -28,6 +28,8 @@ pub(super) struct Scene {
     pub(super) incarnation: Incarnation,
     pub(super) topic: TopicId,
     pub(super) saved: SavedLedger,
+    /// What the last round of sightings said.
+    views: Vec<(i32, i32, i32)>,
 }
 
 impl Scene {
@@ -39,7 +41,14 @@ impl Scene {
         let now = Moment { wall: Timestamp::from_millis(1_000_000), mono: Duration::from_secs(1) };
         let incarnation = Incarnation(1);
         let ledger = Ledger::new(options, LINEAGE, incarnation, now);
-        let mut scene = Self { ledger, now, incarnation, topic: TopicId([1; 16]), saved: SavedLedger::default() };
+        let mut scene = Self {
+            ledger,
+            now,
+            incarnation,
+            topic: TopicId([1; 16]),
+            saved: SavedLedger::default(),
+            views: Vec::new(),
+        };
         scene.topic();
         scene.quiet(0);
         scene
@@ -63,8 +72,11 @@ impl Scene {
         CanaryRecord { topic_id: self.topic, lineage: LINEAGE, key: self.key(sequence), sent_at: self.now.wall }
     }
 
+    /// The topic is sighted, and those that said who leads say it again, by now with its id.
     pub(super) fn topic(&mut self) {
         self.tell(Event::TopicSighted { topic_id: self.topic, partitions: vec![P], begun: self.now });
+        let views = self.views.clone();
+        self.sight(&views);
     }
 
     /// All of brokers 1, 2 and 3 say that broker 1 leads in this epoch.
@@ -74,10 +86,11 @@ impl Scene {
 
     /// (who says, who leads, epoch).
     pub(super) fn sight(&mut self, views: &[(i32, i32, i32)]) {
+        self.views = views.to_vec();
         let sightings = views
             .iter()
             .map(|(broker, leader, number)| EpochSighting {
-                topic_id: None,
+                topic_id: Some(self.topic),
                 broker: BrokerId(*broker),
                 begun: self.now,
                 partitions: BTreeMap::from([(
