@@ -27,6 +27,8 @@ mod when;
 
 #[cfg(test)]
 mod ledger_test;
+#[cfg(test)]
+mod model_test;
 
 pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
 pub use event::{Event, Question, Reread, Unreadable};

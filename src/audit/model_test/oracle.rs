@@ -1,0 +1,170 @@
+//! What the truth says of the ledger's verdicts.
+
+use super::cluster::BROKERS;
+use super::world::{Op, World, place};
+use crate::audit::{Counts, LedgerOptions, State};
+
+impl World {
+    /// What must hold after every step.
+    pub(super) fn check(&self) {
+        let counts = self.ledger.summary(self.class, self.now).counts;
+        counts.check(self.class).expect("the sums hold");
+        for (key, record) in &self.ledger.records {
+            let truth = self.cluster.acked.get(key).map(|(_, _, truth)| *truth).unwrap_or_default();
+            match record.state {
+                State::Lost => assert!(truth.was_gone, "a false loss: {key:?} {record:?}"),
+                State::TruncatedAfterDelivery => {
+                    let reads = self.cluster.read.get(key);
+                    let was_gone = reads.is_some_and(|reads| reads.values().any(|truth| truth.was_gone));
+                    assert!(was_gone || truth.was_gone, "a false truncation: {key:?} {record:?}");
+                }
+                State::Sent
+                | State::Pending
+                | State::Delivered
+                | State::Late
+                | State::Expired
+                | State::Untracked
+                | State::Rejected
+                | State::Phantom
+                | State::IndeterminatePending
+                | State::IndeterminateDelivered
+                | State::IndeterminateAbsent
+                | State::IndeterminateExpired => {}
+            }
+        }
+        let extra: usize = self.cluster.appended.values().map(|places| places.len().saturating_sub(1)).sum();
+        assert!(counts.duplicated <= u64::try_from(extra).expect("few"), "{} duplicates of {extra}", counts.duplicated);
+        if self.options == LedgerOptions::default() {
+            self.check_replay(counts);
+        }
+    }
+
+    /// Nothing is asked any more, and nothing waits for an answer.
+    fn is_quiet(&mut self) -> bool {
+        let is_pending = self.ledger.records.values().any(|record| record.state == State::Pending);
+        !is_pending && self.ledger.inquiries.is_empty() && self.ledger.questions(self.now).is_empty()
+    }
+
+    /// The sums are those of the records, as long as none was forgotten.
+    fn check_replay(&self, counts: Counts) {
+        let mut replayed = Counts::default();
+        for (key, record) in &self.ledger.records {
+            record.state.enter(key.class, &mut replayed);
+        }
+        let Counts { overdue, acked_without_offset, duplicated, reread, reordered, .. } = counts;
+        let Counts { corrupt, foreign, resurfaced, unknown_incarnation, .. } = counts;
+        let beside = Counts {
+            overdue,
+            acked_without_offset,
+            duplicated,
+            reread,
+            reordered,
+            corrupt,
+            foreign,
+            resurfaced,
+            unknown_incarnation,
+            ..replayed
+        };
+        assert_eq!(counts, beside, "the sums are not those of the records");
+    }
+
+    /// Everything heals, and every question is answered.
+    pub(super) fn heal(&mut self) {
+        self.report(usize::MAX);
+        for id in 0..BROKERS {
+            self.step(Op::Hear { broker: id });
+            self.step(Op::Start { broker: id });
+            self.step(Op::Heal { broker: id });
+        }
+        if self.cluster.acting().is_none() {
+            (0..BROKERS).for_each(|id| {
+                if self.cluster.acting().is_none() {
+                    self.cluster.elect(id, false);
+                }
+            });
+            if self.cluster.acting().is_none() {
+                self.cluster.elect(0, true);
+            }
+        }
+        for round in 0..40 {
+            if round > 3 && self.is_quiet() {
+                return;
+            }
+            if round < 3 {
+                // Every record proves those before it: something is always written.
+                self.step(Op::Noise { leader: 0 });
+            }
+            (0..BROKERS).for_each(|id| self.cluster.replicate(id));
+            self.cluster.adjust_in_sync();
+            (0..BROKERS).for_each(|id| self.cluster.learn(id));
+            (0..BROKERS).for_each(|id| self.cluster.replicate(id));
+            self.step(Op::Wait { millis: 2_500 });
+            self.step(Op::Read { leader: 0, n: usize::MAX, validates: true });
+            self.step(Op::SightTopic { broker: 0, is_late: false });
+            self.step(Op::Sight { is_late: false });
+            self.step(Op::Answer { leader: 0, fails: false, is_late: false });
+            self.step(Op::Wait { millis: 100 });
+            self.step(Op::Answer { leader: 0, fails: false, is_late: false });
+            self.check();
+        }
+    }
+
+    /// After that, every acknowledged record with an offset has the verdict of the truth.
+    pub(super) fn check_recall(&self) {
+        let leader = self.cluster.acting().expect("all is healed");
+        let broker = &self.cluster.brokers[leader];
+        for (key, (life, at, truth)) in &self.cluster.acked {
+            let Some(record) = self.ledger.records.get(key) else { continue };
+            if record.acked.is_none() || record.offset.is_none() {
+                continue;
+            }
+            let is_present = *life == broker.known.life
+                && broker.log.get(*at).and_then(|entry| entry.record).is_some_and(|there| there.key == *key);
+            let stands_elsewhere = *life == broker.known.life
+                && record.copies.iter().any(|copy| {
+                    let there = broker.log.get(place(copy.offset)).and_then(|entry| entry.record);
+                    there.is_some_and(|there| there.key == *key)
+                });
+            let there = broker.log.get(*at).and_then(|entry| entry.record);
+            let fits = match record.state {
+                // Written right after a re-creation, it names the former topic: as evidence it does not count.
+                // Whoever acknowledged it to an earlier process was not told: its term has no bound but the next election.
+                State::Pending if record.bracket.high.is_none() && record.sent.mono.is_none() => true,
+                State::Pending => there.is_some_and(|there| there.topic_id != self.topic),
+                State::Delivered | State::Late => {
+                    is_present
+                        || stands_elsewhere
+                        // A reader that does not tell epochs leaves the bracket of the ack, which may be too wide.
+                        || !self.tells_epoch
+                        || there.is_some_and(|there| there.topic_id != self.topic)
+                        || *life != broker.known.life
+                        || record.of_former_topic
+                        || truth.was_trimmed
+                        || record.copies.iter().any(|copy| place(copy.offset) < broker.log_start)
+                }
+                State::Lost | State::TruncatedAfterDelivery => true,
+                State::Expired => {
+                    // A restart forgets which ids are former ones: a broker that lags may name one again.
+                    let is_confused = self.incarnation.0 > 1 && broker.known.life > 1;
+                    let is_of_other_life = *life != broker.known.life || truth.known_life != broker.known.life;
+                    is_of_other_life || truth.was_trimmed || is_confused
+                }
+                State::Untracked => true,
+                State::Sent
+                | State::Rejected
+                | State::Phantom
+                | State::IndeterminatePending
+                | State::IndeterminateDelivered
+                | State::IndeterminateAbsent
+                | State::IndeterminateExpired => false,
+            };
+            assert!(
+                fits,
+                "{key:?} acknowledged at {at} (life {life}, {truth:?}) is {record:?}\nlog from {} {:?}\nof {:?}",
+                broker.log_start,
+                broker.log.iter().map(|e| (e.epoch, e.record.map(|r| r.key.sequence))).collect::<Vec<_>>(),
+                broker.known
+            );
+        }
+    }
+}

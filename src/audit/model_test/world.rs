@@ -1,0 +1,487 @@
+//! The auditor in that cluster: a producer, a reader, a poll plane, a store that may be behind, and crashes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::cluster::{BROKERS, Cluster, Truth};
+use crate::audit::*;
+use crate::model::{
+    BrokerId, EpochEnd, EpochSighting, LeaderEpoch, LedPartition, Missing, Moment, Offset, PartitionId, Reading,
+    Timestamp, TopicId,
+};
+
+pub(super) const P: PartitionId = PartitionId(0);
+const LINEAGE: Lineage = Lineage([7; 16]);
+
+/// What the client of a record is told in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Acknowledged once all in-sync replicas have it; indeterminate where they do not.
+    AckedByAll,
+    /// Acknowledged by the leader alone.
+    AckedByOne,
+    /// The acknowledgement was lost on the way, the client retried: two copies.
+    Retried,
+    /// Acknowledged without an offset.
+    AckedSomewhere,
+    /// Appended, and reported as timed out.
+    TimedOut,
+    /// Not appended, and reported as timed out.
+    NeverArrived,
+    Rejected,
+    /// Refused, and appended all the same.
+    RejectedFalsely,
+}
+
+/// One step of a history.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Op {
+    Send {
+        fate: Fate,
+        leader: usize,
+    },
+    /// Somebody else writes.
+    Noise {
+        leader: usize,
+    },
+    /// So many reports reach the ledger.
+    Report {
+        n: usize,
+    },
+    Replicate {
+        broker: usize,
+    },
+    Learn {
+        broker: usize,
+    },
+    Kill {
+        broker: usize,
+        tail_lost: usize,
+    },
+    Start {
+        broker: usize,
+    },
+    Isolate {
+        broker: usize,
+    },
+    Heal {
+        broker: usize,
+    },
+    Elect {
+        broker: usize,
+        is_unclean: bool,
+    },
+    Leaderless,
+    AdjustInSync,
+    Trim {
+        to: usize,
+    },
+    Recreate,
+    Read {
+        leader: usize,
+        n: usize,
+        validates: bool,
+    },
+    /// The reader loses a record.
+    Skip,
+    Rewind {
+        n: usize,
+    },
+    /// A round of metadata of all brokers that the poll plane reaches. It may reach the ledger only later.
+    Sight {
+        is_late: bool,
+    },
+    /// The poll plane no longer reaches the broker; clients do.
+    Deaf {
+        broker: usize,
+    },
+    /// It does again, and begins a round at once.
+    Hear {
+        broker: usize,
+    },
+    SightTopic {
+        broker: usize,
+        is_late: bool,
+    },
+    Answer {
+        leader: usize,
+        fails: bool,
+        is_late: bool,
+    },
+    Wait {
+        millis: u64,
+    },
+    Flush,
+    Crash,
+    /// Stopped in order: all reports in, what is not sent given back.
+    Stop,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) cluster: Cluster,
+    pub(super) ledger: Ledger,
+    pub(super) class: CanaryClass,
+    pub(super) options: LedgerOptions,
+    saved: SavedLedger,
+    pub(super) now: Moment,
+    pub(super) incarnation: Incarnation,
+    unsent: VecDeque<u64>,
+    reports: VecDeque<Event>,
+    /// Read or asked, not yet told.
+    late: Vec<Event>,
+    pub(super) position: usize,
+    reader_epoch: Option<i32>,
+    pub(super) topic: TopicId,
+    tells_broker: bool,
+    pub(super) tells_epoch: bool,
+    is_deaf: [bool; BROKERS],
+}
+
+fn offset(at: usize) -> Offset {
+    Offset::new(i64::try_from(at).expect("a short log")).expect("not negative")
+}
+
+pub(super) fn place(offset: Offset) -> usize {
+    usize::try_from(offset.get()).expect("a short log")
+}
+
+fn epoch(number: i32) -> LeaderEpoch {
+    LeaderEpoch::new(number).expect("not negative")
+}
+
+fn broker_id(id: usize) -> BrokerId {
+    BrokerId(i32::try_from(id).expect("three brokers"))
+}
+
+impl World {
+    pub(super) fn new(tells_broker: bool, tells_epoch: bool, options: LedgerOptions) -> Self {
+        let now = Moment { wall: Timestamp::from_millis(1_000_000), mono: Duration::from_secs(1) };
+        let incarnation = Incarnation(1);
+        let mut world = Self {
+            cluster: Cluster::new(),
+            ledger: Ledger::new(options, LINEAGE, incarnation, now),
+            class: CanaryClass::Idempotent,
+            options,
+            saved: SavedLedger::default(),
+            now,
+            incarnation,
+            unsent: VecDeque::new(),
+            reports: VecDeque::new(),
+            late: Vec::new(),
+            position: 0,
+            reader_epoch: None,
+            topic: TopicId([1; 16]),
+            tells_broker,
+            tells_epoch,
+            is_deaf: [false; BROKERS],
+        };
+        world.sight_topic(0, false);
+        world.sight(false);
+        world
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.ledger.apply(event, self.now);
+        if let Some(topic_id) = self.ledger.topic_id().filter(|id| *id != self.topic) {
+            self.topic = topic_id;
+            self.position = 0;
+            self.reader_epoch = None;
+            self.ledger.apply(Event::ReaderMoved { partition: P, to: Offset::ZERO }, self.now);
+        }
+    }
+
+    fn tell_or_keep(&mut self, event: Event, is_late: bool) {
+        if is_late { self.late.push(event) } else { self.tell(event) }
+    }
+
+    pub(super) fn step(&mut self, op: Op) {
+        match op {
+            Op::Send { fate, leader } => self.send(fate, leader),
+            Op::Noise { leader } => {
+                if let Some(leader) = self.leader(leader) {
+                    self.cluster.append(leader, None);
+                }
+            }
+            Op::Report { n } => self.report(n),
+            Op::Replicate { broker } => self.cluster.replicate(broker),
+            Op::Learn { broker } => self.cluster.learn(broker),
+            Op::Kill { broker, tail_lost } => self.cluster.kill(broker, tail_lost),
+            Op::Start { broker } => {
+                self.cluster.start(broker);
+                // It is met before it leads.
+                self.is_deaf[broker] = false;
+                self.sight(false);
+            }
+            Op::Isolate { broker } => self.cluster.brokers[broker].is_isolated = true,
+            Op::Heal { broker } => {
+                self.cluster.brokers[broker].is_isolated = false;
+                self.cluster.learn(broker);
+            }
+            Op::Elect { broker, is_unclean } => self.cluster.elect(broker, is_unclean),
+            Op::Leaderless => self.cluster.leaderless(),
+            Op::AdjustInSync => self.cluster.adjust_in_sync(),
+            Op::Trim { to } => self.cluster.trim(to),
+            Op::Recreate => self.cluster.recreate(),
+            Op::Read { leader, n, validates } => self.read(leader, n, validates),
+            Op::Skip => self.position += 1,
+            Op::Rewind { n } => self.position = self.position.saturating_sub(n),
+            Op::Sight { is_late } => self.sight(is_late),
+            Op::Deaf { broker } => self.is_deaf[broker] = true,
+            Op::Hear { broker } => {
+                self.is_deaf[broker] = false;
+                self.sight(false);
+            }
+            Op::SightTopic { broker, is_late } => self.sight_topic(broker, is_late),
+            Op::Answer { leader, fails, is_late } => self.answer(leader, fails, is_late),
+            Op::Wait { millis } => self.wait(millis),
+            Op::Flush => self.flush(),
+            Op::Crash => self.crash(),
+            Op::Stop => {
+                self.report(usize::MAX);
+                self.unsent.clear();
+                self.ledger.release(self.class, P);
+                self.flush();
+                self.crash();
+            }
+        }
+        self.cluster.witness();
+        self.now.mono += Duration::from_millis(1);
+    }
+
+    pub(super) fn wait(&mut self, millis: u64) {
+        let by = Duration::from_millis(millis);
+        self.now = Moment { wall: self.now.wall + by, mono: self.now.mono + by };
+        for event in std::mem::take(&mut self.late) {
+            self.tell(event);
+        }
+    }
+
+    fn flush(&mut self) {
+        let changes = self.ledger.take_changes();
+        self.saved.write(changes);
+    }
+
+    fn crash(&mut self) {
+        self.incarnation = Incarnation(self.incarnation.0 + 1);
+        self.now = Moment { wall: self.now.wall + Duration::from_secs(2), mono: Duration::ZERO };
+        let saved = self.saved.clone();
+        self.ledger = Ledger::restore(saved, self.options, LINEAGE, self.incarnation, self.now);
+        self.unsent.clear();
+        self.reports.clear();
+        self.late.clear();
+        self.position = self.ledger.next_to_read(P).map_or(0, place);
+        self.reader_epoch = None;
+        self.topic = self.ledger.topic_id().unwrap_or(TopicId([0; 16]));
+        // Who starts begins with a round.
+        self.is_deaf = [false; BROKERS];
+        self.sight(false);
+    }
+
+    /// One of those that can be taken for the leader.
+    fn leader(&self, pick: usize) -> Option<usize> {
+        let leaders = self.cluster.leaders();
+        leaders.get(pick.min(leaders.len().saturating_sub(1))).copied()
+    }
+
+    fn send(&mut self, fate: Fate, leader: usize) {
+        // A record names its topic: without a sighting nothing is sent.
+        (0..BROKERS).for_each(|id| {
+            if self.ledger.topic_id().is_none() {
+                self.sight_topic(id, false);
+            }
+        });
+        if self.ledger.topic_id().is_none() {
+            return;
+        }
+        if self.unsent.is_empty() {
+            self.unsent = self.ledger.reserve(self.class, P, 3).collect();
+            self.flush();
+        }
+        let Some(sequence) = self.unsent.pop_front() else { return };
+        let key = RecordKey { incarnation: self.incarnation, class: self.class, partition: P, sequence };
+        self.tell(Event::Sent(key));
+        let record = CanaryRecord { topic_id: self.topic, lineage: LINEAGE, key, sent_at: self.now.wall };
+        let error = || "as the model wants it".to_owned();
+        let Some(leader) = self.leader(leader) else {
+            self.reports.push_back(Event::Indeterminate { key, error: error() });
+            return;
+        };
+        let mut append = || self.cluster.append(leader, Some(record));
+        let at = match fate {
+            Fate::NeverArrived => {
+                self.reports.push_back(Event::Indeterminate { key, error: error() });
+                return;
+            }
+            Fate::Rejected => {
+                self.reports.push_back(Event::Rejected { key, error: error() });
+                return;
+            }
+            Fate::RejectedFalsely => {
+                append();
+                self.reports.push_back(Event::Rejected { key, error: error() });
+                return;
+            }
+            Fate::TimedOut => {
+                append();
+                self.reports.push_back(Event::Indeterminate { key, error: error() });
+                return;
+            }
+            Fate::Retried => {
+                append();
+                append()
+            }
+            Fate::AckedByAll | Fate::AckedByOne | Fate::AckedSomewhere => append(),
+        };
+        if fate != Fate::AckedByOne && !self.cluster.replicate_to_in_sync(leader) {
+            self.reports.push_back(Event::Indeterminate { key, error: error() });
+            return;
+        }
+        let told = (fate != Fate::AckedSomewhere).then(|| offset(at));
+        let life = self.cluster.brokers[leader].known.life;
+        if told.is_some() {
+            // Acknowledged by who still serves the former topic, long after we know its successor: gone.
+            let known_life = self.topic.0[0];
+            self.cluster
+                .acked
+                .insert(key, (life, at, Truth { known_life, was_gone: life < known_life, was_trimmed: false }));
+        }
+        let broker = self.tells_broker.then(|| broker_id(leader));
+        self.reports.push_back(Event::Acked { key, offset: told, broker });
+    }
+
+    pub(super) fn report(&mut self, n: usize) {
+        for _ in 0..n {
+            let Some(event) = self.reports.pop_front() else { return };
+            self.tell(event);
+        }
+    }
+
+    fn read(&mut self, leader: usize, n: usize, validates: bool) {
+        let Some(leader) = self.leader(leader) else { return };
+        let broker = self.cluster.brokers[leader].clone();
+        let moved = |to: usize| Event::ReaderMoved { partition: P, to: offset(to) };
+        let truncated = self.reader_epoch.filter(|_| validates).and_then(|epoch| broker.end_of(epoch));
+        if let Some((_, end)) = truncated.filter(|(_, end)| *end < self.position) {
+            self.position = end.max(broker.log_start);
+            self.tell(moved(self.position));
+        }
+        if self.position < broker.log_start {
+            self.position = broker.log_start;
+            self.tell(moved(self.position));
+        }
+        if self.position > broker.log.len() {
+            self.position = broker.log.len();
+            self.tell(moved(self.position));
+        }
+        for _ in 0..n {
+            if self.position >= broker.high_watermark {
+                return;
+            }
+            let entry = broker.log[self.position];
+            let at = offset(self.position);
+            let leader_epoch = self.tells_epoch.then(|| epoch(entry.epoch));
+            self.reader_epoch = Some(entry.epoch);
+            let event = match entry.record {
+                Some(record) => {
+                    let reads = self.cluster.read.entry(record.key).or_default();
+                    let was_gone = broker.known.life < self.topic.0[0];
+                    reads.entry((broker.known.life, self.position)).or_insert(Truth { was_gone, ..Truth::default() });
+                    Event::Received { record, partition: P, offset: at, leader_epoch }
+                }
+                None => Event::Unreadable { partition: P, offset: at, what: Unreadable::Foreign },
+            };
+            self.position += 1;
+            self.tell(event);
+        }
+    }
+
+    fn sight(&mut self, is_late: bool) {
+        let sightings: Vec<EpochSighting> = (0..BROKERS)
+            .filter(|id| !self.is_deaf[*id] && self.cluster.brokers[*id].is_up)
+            .map(|id| {
+                let known = &self.cluster.brokers[id].known;
+                let led = LedPartition { leader: known.leader.map(broker_id), leader_epoch: epoch(known.epoch) };
+                EpochSighting {
+                    broker: broker_id(id),
+                    begun: self.now,
+                    topic_id: Some(TopicId([known.life; 16])),
+                    partitions: BTreeMap::from([(P, led)]),
+                }
+            })
+            .collect();
+        self.tell_or_keep(Event::EpochsSighted(sightings), is_late);
+    }
+
+    fn sight_topic(&mut self, id: usize, is_late: bool) {
+        let broker = &self.cluster.brokers[id];
+        if broker.is_up && !self.is_deaf[id] {
+            let topic_id = TopicId([broker.known.life; 16]);
+            self.tell_or_keep(Event::TopicSighted { topic_id, partitions: vec![P], begun: self.now }, is_late);
+        }
+    }
+
+    fn answer(&mut self, leader: usize, fails: bool, is_late: bool) {
+        let questions = self.ledger.questions(self.now);
+        let begun = self.now;
+        for question in questions {
+            match question {
+                Question::EpochEnds { partition, epochs, current } => {
+                    // Only the leader of just this epoch answers.
+                    let answering = (0..BROKERS).map(|id| (id, &self.cluster.brokers[id])).find(|(id, broker)| {
+                        broker.believes_to_lead(*id)
+                            && broker.known.epoch == current.get()
+                            && !self.is_deaf[*id]
+                            && !fails
+                    });
+                    let answers: Vec<Event> = epochs
+                        .iter()
+                        .map(|asked| {
+                            let (end, log_start) = match answering {
+                                None => {
+                                    let why = Missing::LeaderMoving;
+                                    (Reading::Missing(why), Reading::Missing(why))
+                                }
+                                Some((_, broker)) => {
+                                    let end = broker.end_of(asked.get()).map(|(number, end)| EpochEnd {
+                                        leader_epoch: epoch(number),
+                                        end_offset: offset(end),
+                                    });
+                                    (Reading::Read(end), Reading::Read(offset(broker.log_start)))
+                                }
+                            };
+                            Event::EpochEndTold { partition, asked: *asked, current, begun, end, log_start }
+                        })
+                        .collect();
+                    for answer in answers {
+                        self.tell_or_keep(answer, is_late);
+                    }
+                }
+                Question::Reread { partition, offset: asked } => {
+                    let outcome = self.reread(leader, fails, asked);
+                    self.tell_or_keep(Event::RereadTold { partition, offset: asked, begun, outcome }, is_late);
+                }
+            }
+        }
+    }
+
+    fn reread(&self, leader: usize, fails: bool, asked: Offset) -> Reread {
+        let Some(leader) = self.leader(leader).filter(|_| !fails) else {
+            return Reread::Failed { why: "as the model wants it".to_owned() };
+        };
+        let broker = &self.cluster.brokers[leader];
+        let at = place(asked);
+        if at < broker.log_start {
+            return Reread::BelowLogStart { log_start: offset(broker.log_start) };
+        }
+        if at >= broker.high_watermark {
+            return Reread::AtEnd { high_watermark: offset(broker.high_watermark) };
+        }
+        match broker.log[at] {
+            super::cluster::Entry { epoch: number, record: Some(record) } => {
+                Reread::Found { record, leader_epoch: self.tells_epoch.then(|| epoch(number)) }
+            }
+            super::cluster::Entry { record: None, .. } => Reread::Other(Unreadable::Foreign),
+        }
+    }
+}
