@@ -52,6 +52,10 @@ impl Ledger {
             None if record.of_former_topic => State::Expired,
             None => State::Pending,
         };
+        // A record that was read before its ack goes on at once, and was acknowledged all the same.
+        if to != State::Pending {
+            *self.outcomes.entry((key.class, State::Pending.as_str())).or_insert(0) += 1;
+        }
         if offset.is_none() && key.class != CanaryClass::Acks0 {
             self.count(key.class, |counts| counts.acked_without_offset += 1);
         }

@@ -172,6 +172,7 @@ impl Ledger {
         }
         if is_new && copies > 1 {
             self.count(key.class, |counts| counts.duplicated += 1);
+            *self.outcomes.entry((key.class, "duplicated")).or_insert(0) += 1;
             let loss = Loss { key, offset: copy.offset, epoch_answer: None, reread: None };
             self.state_anomaly(AnomalyKind::Duplicated, &loss, copy.leader_epoch, at);
         }

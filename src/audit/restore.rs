@@ -86,6 +86,7 @@ impl Ledger {
         }
         for key in unknown {
             self.track(key, State::IndeterminatePending, When::earlier_process(at.wall), Bracket::default(), at);
+            *self.outcomes.entry((key.class, State::IndeterminatePending.as_str())).or_insert(0) += 1;
             if let Some(record) = self.records.get_mut(&key) {
                 record.acked = Some(When::from(at));
             }

@@ -226,7 +226,6 @@ fn a_small_cluster_reads_as_it_is() {
     kustody_partitions{cluster="main",state="at_min_isr"} 0
     kustody_partitions{cluster="main",state="leader_not_preferred"} 0
     kustody_partitions{cluster="main",state="offline"} 0
-    kustody_partitions{cluster="main",state="reassigning"} 0
     kustody_partitions{cluster="main",state="total"} 2
     kustody_partitions{cluster="main",state="under_min_isr"} 1
     kustody_partitions{cluster="main",state="under_replicated"} 1

@@ -273,3 +273,19 @@ fn unreadable_records_count_and_move_the_reader() {
     assert_eq!(s.sums(), "corrupt 1, foreign 2, pending 1");
     assert_eq!(s.ledger.next_to_read(P), Some(offset(7)));
 }
+
+#[test]
+fn entries_into_an_outcome_are_counted_whatever_comes_first() {
+    let mut scene = Scene::new();
+    scene.ack(0, 100);
+    scene.read(0, 100, 0);
+    scene.send(1);
+    scene.read(1, 101, 0);
+    scene.ack(1, 101);
+    scene.read(1, 102, 0);
+    let class = scene.key(0).class;
+    for (outcome, want) in [("acked", 2), ("delivered", 2), ("duplicated", 1), ("lost", 0)] {
+        let counted = scene.ledger.outcomes().get(&(class, outcome)).copied().unwrap_or(0);
+        assert_eq!(counted, want, "{outcome}");
+    }
+}
