@@ -34,6 +34,15 @@ fn collect(name: &str, value: &Value, rows: &mut Vec<Entry>) {
                 collect(&path, value, rows);
             }
         }
+        // Of records with fields of their own the first is laid out, and the others are there for who asks.
+        Value::Array(items) if items.first().is_some_and(Value::is_object) => {
+            let all: Vec<String> = items.iter().map(one).collect();
+            let value = format!("{} in all; the first reads", text::count(text::number(all.len())));
+            rows.push(Entry { name: named(name), value, all: Some(all.join("\n")) });
+            for first in items.iter().take(1) {
+                collect(&format!("{} › first", named(name)), first, rows);
+            }
+        }
         Value::Array(items) => {
             let all: Vec<String> = items.iter().map(one).collect();
             let first = all.iter().take(SHORT).cloned().collect::<Vec<_>>().join(", ");
@@ -77,6 +86,7 @@ mod tests {
     fn evidence_reads_as_rows() {
         let rows = entries(&json!({
             "offset": 12_345, "leader_epoch": 6, "leader": null, "in_sync": [1, 3], "none_left": [],
+            "records": [{"offset": 471, "bracket": {"low": 0, "high": null}}, {"offset": 472}],
             "lost_offsets": (0..30).collect::<Vec<u32>>(), "reread": {"outcome": "at_end", "ok": true},
         }));
         let shown: Vec<String> = rows.iter().map(|row| format!("{}: {}", row.name, row.value)).collect();
@@ -87,6 +97,10 @@ mod tests {
         lost offsets: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, … (30 in all)
         none left: none
         offset: 12,345
+        records: 2 in all; the first reads
+        records › first › bracket › high: none
+        records › first › bracket › low: 0
+        records › first › offset: 471
         reread › ok: yes
         reread › outcome: at_end
         ");
