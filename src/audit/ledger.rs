@@ -149,7 +149,7 @@ pub struct Ledger {
     /// When the last round was begun in which all brokers that had been answering named this id.
     pub(super) round_seen: Option<Duration>,
     /// Who answered in the last rounds of sightings.
-    pub(super) rounds: VecDeque<BTreeSet<BrokerId>>,
+    pub(super) rounds: VecDeque<(Duration, BTreeSet<BrokerId>)>,
     /// When we learned of the present topic's id: what was begun before may be about the former.
     pub(super) topic_since: Option<Duration>,
     pub(super) former_topics: BTreeSet<TopicId>,

@@ -1,13 +1,14 @@
 //! What the metadata says: the topic's id, and who leads in which epoch.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::ledger::{Ledger, Named};
 use super::record::RecordKey;
 use super::state::State;
 use crate::model::{BrokerId, EpochSighting, Moment, PartitionId, TopicId};
 
-/// A broker that did not answer in so many rounds is not waited for.
+/// A broker that did not answer in so many rounds, nor within the grace, is not waited for.
 const ROUNDS_COMPARED: usize = 2;
 
 impl Ledger {
@@ -116,7 +117,7 @@ impl Ledger {
                 None => self.topic_since.is_none_or(|since| seen.begun.mono >= since),
             })
             .collect();
-        self.confirm_topic(sightings);
+        self.confirm_topic(sightings, at);
         let partitions: BTreeSet<PartitionId> =
             round.iter().flat_map(|sighting| sighting.partitions.keys().copied()).collect();
         for partition in &partitions {
@@ -140,11 +141,16 @@ impl Ledger {
         self.judge_all(at);
     }
 
+    /// The brokers that answered lately.
+    fn answering(&self) -> impl Iterator<Item = &BrokerId> {
+        self.rounds.iter().flat_map(|(_, brokers)| brokers)
+    }
+
     /// True when no broker that answers was still in a former life of the topic at `begun`: it would have answered for
     /// that one.
     pub(super) fn is_of_this_life(&self, begun: Moment) -> bool {
         let is_past = self.topic_since.is_none_or(|since| begun.mono >= since);
-        let is_agreed = self.rounds.iter().flatten().filter_map(|broker| self.named.get(broker)).all(|named| {
+        let is_agreed = self.answering().filter_map(|broker| self.named.get(broker)).all(|named| {
             // Without a former life it does not matter since when they agree.
             Some(named.id) == self.topic_id && (named.told.mono <= begun.mono || self.former_topics.is_empty())
         });
@@ -153,22 +159,23 @@ impl Ledger {
 
     /// Reads by name cannot tell a topic from its successor. They were about this topic if a round begun after them
     /// reached every broker that had been answering, and all of them still name its id.
-    fn confirm_topic(&mut self, sightings: &[EpochSighting]) {
+    fn confirm_topic(&mut self, sightings: &[EpochSighting], at: Moment) {
         let brokers: BTreeSet<BrokerId> = sightings.iter().map(|seen| seen.broker).collect();
         let is_same = sightings.iter().all(|seen| seen.topic_id.is_none() || seen.topic_id == self.topic_id);
         // A silent broker that named another id last may be right.
         let own = self.topic_id;
         let is_undisputed =
             self.named.values().all(|named| Some(named.id) == own || self.former_topics.contains(&named.id));
-        let is_whole = self.rounds.iter().flatten().all(|broker| brokers.contains(broker));
+        let is_whole = self.answering().all(|broker| brokers.contains(broker));
         let begun = sightings.iter().map(|seen| seen.begun.mono).min();
         if let Some(begun) = begun.filter(|_| is_same && is_whole && is_undisputed && own.is_some()) {
             self.round_seen = self.round_seen.max(Some(begun));
         }
         if !brokers.is_empty() {
-            self.rounds.push_back(brokers);
+            self.rounds.push_back((at.mono, brokers));
         }
-        while self.rounds.len() > ROUNDS_COMPARED {
+        let is_old = |round: &(Duration, BTreeSet<BrokerId>)| at.mono.saturating_sub(round.0) > self.options.grace;
+        while self.rounds.len() > ROUNDS_COMPARED && self.rounds.front().is_some_and(is_old) {
             self.rounds.pop_front();
         }
     }

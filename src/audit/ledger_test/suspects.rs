@@ -185,7 +185,7 @@ fn what_was_delivered_and_truncated_is_told_apart_from_what_stands() {
     fn delivered(s: &mut Scene) {
         s.ack(0, 100);
         s.read(0, 100, 0);
-        s.wait(1);
+        s.wait(6);
         s.sight(&[(2, 2, 1), (3, 2, 1)]);
         // A broker that does not answer twice is not waited for.
         s.sight(&[(2, 2, 1), (3, 2, 1)]);
