@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FileFailurePersistence, RngAlgorithm};
 
 use super::LedgerOptions;
 use world::{Fate, Op, World};
@@ -71,6 +71,8 @@ fn config() -> ProptestConfig {
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 1_000;
     }
+    // Without optimisation the default generator takes longer than all histories.
+    config.rng_algorithm = RngAlgorithm::XorShift;
     config.failure_persistence = Some(Box::new(FileFailurePersistence::WithSource("regressions")));
     config
 }

@@ -81,6 +81,8 @@ impl Broker {
 /// What became of an acknowledged record, by the log of the leader that really leads.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Truth {
+    /// The epoch it was appended in.
+    pub(super) epoch: i32,
     /// It was once not where its ack says, in the log of the acting leader of the highest epoch.
     pub(super) was_gone: bool,
     /// The log start once was beyond it.
@@ -99,6 +101,8 @@ pub(super) struct Cluster {
     pub(super) appended: BTreeMap<RecordKey, BTreeSet<(u8, usize)>>,
     /// Records read by a client, and then gone as `Truth::was_gone` says, by (life, offset).
     pub(super) read: BTreeMap<RecordKey, BTreeMap<(u8, usize), Truth>>,
+    /// Of the last leader that acted: life, epoch, log start, log.
+    last_led: (u8, i32, usize, Vec<Entry>),
 }
 
 impl Cluster {
@@ -115,7 +119,14 @@ impl Cluster {
         };
         let mut brokers = vec![broker; BROKERS];
         brokers[0].epochs.push((0, 0));
-        Self { controller: known, brokers, acked: BTreeMap::new(), appended: BTreeMap::new(), read: BTreeMap::new() }
+        Self {
+            controller: known,
+            brokers,
+            acked: BTreeMap::new(),
+            appended: BTreeMap::new(),
+            read: BTreeMap::new(),
+            last_led: (1, 0, 0, Vec::new()),
+        }
     }
 
     /// The leader of the highest epoch, where it acts in it.
@@ -295,15 +306,20 @@ impl Cluster {
 
     /// Brings the truth up to date; to be called after every step.
     pub(super) fn witness(&mut self) {
-        let Some(leader) = self.acting() else { return };
-        let broker = &self.brokers[leader];
+        let acting = self.acting();
+        if let Some(leader) = acting {
+            let Broker { known, log, log_start, .. } = self.brokers[leader].clone();
+            self.last_led = (known.life, known.epoch, log_start, log);
+        }
+        let (led_life, led_epoch, log_start, log) = &self.last_led;
         let judge = |key: &RecordKey, life: u8, at: usize, truth: &mut Truth| {
-            if life != broker.known.life {
+            // While nobody leads, what a replaced leader adds is missing from the log that replaced it.
+            if life != *led_life || (acting.is_none() && truth.epoch >= *led_epoch) {
                 return;
             }
-            truth.was_trimmed |= at < broker.log_start;
-            let is_there = broker.log.get(at).and_then(|entry| entry.record).is_some_and(|record| record.key == *key);
-            truth.was_gone |= at >= broker.log_start && !is_there;
+            truth.was_trimmed |= at < *log_start;
+            let is_there = log.get(at).and_then(|entry| entry.record).is_some_and(|record| record.key == *key);
+            truth.was_gone |= at >= *log_start && !is_there;
         };
         for (key, (life, at, truth)) in &mut self.acked {
             judge(key, *life, *at, truth);

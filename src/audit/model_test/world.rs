@@ -234,7 +234,15 @@ impl World {
             }
             Op::SightTopic { broker, is_late } => self.sight_topic(broker, is_late),
             Op::Answer { leader, fails, is_late } => self.answer(leader, fails, is_late),
-            Op::Wait { millis } => self.wait(millis),
+            Op::Wait { millis } => {
+                if Duration::from_millis(millis) > self.options.grace {
+                    // Metadata reach whom they can reach, and the poll plane finds its way, within the grace.
+                    self.is_deaf = [false; BROKERS];
+                    (0..BROKERS).for_each(|id| self.cluster.learn(id));
+                    self.sight(false);
+                }
+                self.wait(millis);
+            }
             Op::Flush => self.flush(),
             Op::Crash => self.crash(),
             Op::Stop => {
@@ -342,9 +350,10 @@ impl World {
         if told.is_some() {
             // Acknowledged by who still serves the former topic, long after we know its successor: gone.
             let known_life = self.topic.0[0];
+            let epoch = self.cluster.brokers[leader].known.epoch;
             self.cluster
                 .acked
-                .insert(key, (life, at, Truth { known_life, was_gone: life < known_life, was_trimmed: false }));
+                .insert(key, (life, at, Truth { epoch, known_life, was_gone: life < known_life, was_trimmed: false }));
         }
         let broker = self.tells_broker.then(|| broker_id(leader));
         self.reports.push_back(Event::Acked { key, offset: told, broker });
@@ -386,7 +395,11 @@ impl World {
                 Some(record) => {
                     let reads = self.cluster.read.entry(record.key).or_default();
                     let was_gone = broker.known.life < self.topic.0[0];
-                    reads.entry((broker.known.life, self.position)).or_insert(Truth { was_gone, ..Truth::default() });
+                    reads.entry((broker.known.life, self.position)).or_insert(Truth {
+                        epoch: entry.epoch,
+                        was_gone,
+                        ..Truth::default()
+                    });
                     Event::Received { record, partition: P, offset: at, leader_epoch }
                 }
                 None => Event::Unreadable { partition: P, offset: at, what: Unreadable::Foreign },
