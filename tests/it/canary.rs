@@ -10,7 +10,7 @@ use crate::clusters::own;
 use crate::daemon::{Daemon, Setup, assert_sums};
 use crate::kafka::{Cluster, Log, Options, UncleanTruncation, until};
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(60);
 const TOPIC: &str = "__kustody.canary";
 /// Ten records a second and partition; what is not back within 20 s is overdue.
 const CANARY: &str = "canary.enabled = true\ncanary.rate = 20.0\ncanary.deliver_within = \"20s\"\n\

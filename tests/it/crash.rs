@@ -11,7 +11,7 @@ use crate::clusters::own;
 use crate::daemon::{Daemon, Setup, assert_sums, is_intact};
 use crate::kafka::{Options, values};
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A webhook that keeps what it is told: (alert's fingerprint, status) in order.
 async fn webhook() -> (String, Arc<Mutex<Vec<Value>>>) {

@@ -65,7 +65,7 @@ impl Daemon {
             .spawn()
             .expect("the binary starts");
         self.child = Some(child);
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let answer = self.client.get(format!("{}/readyz", self.address)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -73,7 +73,7 @@ impl Daemon {
             }
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log());
-            assert!(Instant::now() < deadline, "the daemon is not ready after 30 s\n{}", self.log());
+            assert!(Instant::now() < deadline, "the daemon is not ready after 60 s\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -172,7 +172,7 @@ impl Daemon {
     /// Waits for so many further turns.
     pub(crate) async fn await_turns(&self, turns: u32) {
         let mut last = self.cluster().await["as_of"].clone();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let mut seen = 0;
         while seen < turns {
             let now = self.cluster().await["as_of"].clone();

@@ -8,7 +8,7 @@ use crate::clusters::own;
 use crate::daemon::{Daemon, Setup};
 use crate::kafka::{Options, values};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn of_group<'a>(findings: &'a [Value], group: &str) -> Vec<&'a Value> {
     findings.iter().filter(|finding| finding["group"] == group).collect()
@@ -85,7 +85,7 @@ async fn a_coordinator_that_hung_and_came_back_is_no_rewind() {
     // earlier one in its memory.
     assert_eq!(client.coordinator("steady").await.expect("the group has a coordinator"), hung);
     cluster.stop(hung).expect("it runs");
-    crate::kafka::until("another coordinator takes the commit", Duration::from_secs(40), async || {
+    crate::kafka::until("another coordinator takes the commit", SOON, async || {
         client.commit("steady", "orders", 0, 700).await
     })
     .await

@@ -12,7 +12,7 @@ use crate::clusters::own;
 use crate::daemon::{Daemon, Setup, free_port};
 use crate::kafka::{Error, Options, until, values};
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(60);
 
 async fn checked(mut command: Command, input: Option<&str>) -> String {
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() }).kill_on_drop(true);
