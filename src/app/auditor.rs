@@ -18,9 +18,9 @@ use super::pacer::{Block, Pacer, block_size};
 use super::poller::TopicSighting;
 use super::proof::{Answer, Answers, Moved, Prover};
 use super::view::{AuditView, Viewer};
-use crate::audit::{CanaryClass, Event, Incarnation, Ledger, Lineage, placement};
+use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, placement};
 use crate::canary::topic::TopicPlan;
-use crate::canary::{Canary, CanaryError, CanaryLinkOptions, Isolation, ReadStart, ReaderCommand, ReaderNotice};
+use crate::canary::{Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice};
 use crate::clock::Clock;
 use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName};
 use crate::store::Store;
@@ -283,7 +283,10 @@ impl Auditor {
         for start in starts {
             self.read.insert(start.partition);
             if let Some(to) = start.offset {
-                self.apply(Event::ReaderMoved { partition: start.partition, to }, now);
+                self.apply(
+                    Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: start.partition, to },
+                    now,
+                );
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::canary::Canary;
 use crate::canary::topic::{self, TopicPlan};
 use crate::clock::Clock;
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicName};
-use crate::wire::Witness;
+use crate::wire::{TermEnds, Witness};
 
 /// How long a re-read on a fresh connection may take.
 const REREAD_WITHIN: Duration = Duration::from_secs(8);
@@ -121,20 +121,20 @@ impl Prover {
         let begun = self.clock.now();
         match question {
             Question::EpochEnds { partition, epochs, current } => {
-                let ends = self.witness.epoch_ends(&self.topic, partition, &epochs, current).await;
-                // Read after the epoch's end: what retention removed in between must not look cut off.
-                let log_start = self.witness.log_start(&self.topic, partition, current).await;
+                // The log start is read after the epoch's end: what retention removed in between must not look cut off.
+                let told = self.witness.term_ends(&self.topic, partition, &epochs, current).await;
+                let Some(TermEnds { broker, ends, log_start }) = told else { return Vec::new() };
                 let now = self.clock.now();
-                let told =
-                    |(asked, end)| (Event::EpochEndTold { partition, asked, current, begun, end, log_start }, now);
-                ends.into_iter().map(told).collect()
+                let event =
+                    |(asked, end)| Event::EpochEndTold { broker, partition, asked, current, begun, end, log_start };
+                ends.into_iter().map(|told| (event(told), now)).collect()
             }
-            Question::Reread { partition, offset } => {
+            Question::Reread { isolation, partition, offset } => {
                 let outcome = match canary {
-                    Some(canary) => canary.reread(partition, offset, REREAD_WITHIN).await,
+                    Some(canary) => canary.reread(isolation, partition, offset, REREAD_WITHIN).await,
                     None => Reread::Failed { why: "the canary has not started".to_owned() },
                 };
-                vec![(Event::RereadTold { partition, offset, begun, outcome }, self.clock.now())]
+                vec![(Event::RereadTold { isolation, partition, offset, begun, outcome }, self.clock.now())]
             }
         }
     }

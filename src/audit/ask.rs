@@ -7,7 +7,7 @@ use super::event::{Question, Reread};
 use super::judge::reread_offset;
 use super::lane::{Ask, Lane};
 use super::ledger::Ledger;
-use super::record::RecordKey;
+use super::record::{Isolation, RecordKey};
 use super::state::State;
 use super::when::Backoff;
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
@@ -151,7 +151,7 @@ impl Ledger {
             if let Some(inquiry) = self.records.get_mut(&key).and_then(|record| record.inquiry.as_mut()) {
                 inquiry.ask.asked(at);
             }
-            let question = Question::Reread { partition, offset };
+            let question = Question::Reread { isolation: Isolation::of(key.class), partition, offset };
             if questions.last() != Some(&question) {
                 questions.push(question);
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{CanaryRecord, RecordKey};
+use super::record::{CanaryClass, CanaryRecord, Isolation, RecordKey};
 use crate::model::{BrokerId, EpochEnd, EpochSighting, LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicId};
 
 /// One thing that happened to the canary. The moment it happened travels beside it.
@@ -10,7 +10,8 @@ use crate::model::{BrokerId, EpochEnd, EpochSighting, LeaderEpoch, Moment, Offse
 pub enum Event {
     /// The record was handed to the producer, and may be written from now on.
     Sent(RecordKey),
-    /// The cluster acknowledged it (librdkafka: status Persisted).
+    /// The cluster acknowledged it (librdkafka: status Persisted). Of acks=0 only that it was written to a connection; of
+    /// a transaction only that the record was appended: how that ended is [`Event::TransactionEnded`].
     Acked {
         /// Which record.
         key: RecordKey,
@@ -33,8 +34,28 @@ pub enum Event {
         /// What the client said.
         error: String,
     },
+    /// A transaction ended, or is known to be lost sight of.
+    TransactionEnded {
+        /// The records that were sent in it.
+        records: Vec<RecordKey>,
+        /// How.
+        end: TransactionEnd,
+    },
+    /// One look at the connection that a producer has to a partition's leader. From one look to the next that tells the
+    /// same number the class's records of this partition went through one connection to one broker, in the order sent.
+    LinkSighted {
+        /// The producer's class.
+        class: CanaryClass,
+        /// The partition.
+        partition: PartitionId,
+        /// Which connection: the number changes with every connect, every disconnect, and every other leader; none
+        /// while there is no connection, or while that is not known.
+        link: Option<u64>,
+    },
     /// The reader received it.
     Received {
+        /// Which reader.
+        isolation: Isolation,
         /// What it says of itself.
         record: CanaryRecord,
         /// The partition it was read from.
@@ -46,6 +67,8 @@ pub enum Event {
     },
     /// The reader received something else.
     Unreadable {
+        /// Which reader.
+        isolation: Isolation,
         /// The partition it was read from.
         partition: PartitionId,
         /// Its offset there.
@@ -55,6 +78,8 @@ pub enum Event {
     },
     /// The reader was set to another position: after a truncation, or because retention overtook it.
     ReaderMoved {
+        /// Which reader.
+        isolation: Isolation,
         /// The partition.
         partition: PartitionId,
         /// The next offset it will read.
@@ -74,6 +99,8 @@ pub enum Event {
     EpochsSighted(Vec<EpochSighting>),
     /// An answer to [`Question::EpochEnds`], one per epoch asked for.
     EpochEndTold {
+        /// Who answered: the leader of the term `current`.
+        broker: BrokerId,
         /// The partition.
         partition: PartitionId,
         /// The epoch asked for.
@@ -89,6 +116,8 @@ pub enum Event {
     },
     /// An answer to [`Question::Reread`].
     RereadTold {
+        /// How it was read.
+        isolation: Isolation,
         /// The partition.
         partition: PartitionId,
         /// The offset asked for.
@@ -98,6 +127,18 @@ pub enum Event {
         /// The answer.
         outcome: Reread,
     },
+}
+
+/// How a transaction ended, as far as its producer knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionEnd {
+    /// Its commit was acknowledged.
+    Committed,
+    /// Its abort was acknowledged, on purpose, or after it had been left open on purpose and was fenced.
+    Aborted,
+    /// Nobody knows whether the commit took place.
+    Unknown,
 }
 
 /// What is no canary of ours.
@@ -159,6 +200,8 @@ pub enum Question {
     },
     /// What lies at this offset, read on a fresh connection.
     Reread {
+        /// How to read: an offset of a transaction only counts where a reader of committed records sees it.
+        isolation: Isolation,
         /// The partition.
         partition: PartitionId,
         /// The offset.

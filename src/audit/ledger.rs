@@ -241,17 +241,18 @@ impl Ledger {
             Event::Acked { key, offset, broker } => self.acked(key, offset, broker, at),
             Event::Rejected { key, error: _ } => self.rejected(key, at),
             Event::Indeterminate { key, error: _ } => self.indeterminate(key, at),
-            Event::Received { record, partition, offset, leader_epoch } => {
+            Event::Received { isolation: _, record, partition, offset, leader_epoch } => {
                 self.received(&record, partition, offset, leader_epoch, at);
             }
-            Event::Unreadable { partition, offset, what } => self.unreadable(partition, offset, what, at),
-            Event::ReaderMoved { partition, to } => self.reader_moved(partition, to, at),
+            Event::Unreadable { isolation: _, partition, offset, what } => self.unreadable(partition, offset, what, at),
+            Event::ReaderMoved { isolation: _, partition, to } => self.reader_moved(partition, to, at),
             Event::TopicSighted { topic_id, partitions: _, begun } => self.topic_sighted(topic_id, begun, at),
             Event::EpochsSighted(sightings) => self.epochs_sighted(&sightings, at),
-            Event::EpochEndTold { partition, asked, current, begun, end, log_start } => {
+            Event::EpochEndTold { broker: _, partition, asked, current, begun, end, log_start } => {
                 self.epoch_end_told(partition, asked, current, begun, end, log_start, at);
             }
-            Event::RereadTold { partition, offset, begun, outcome } => {
+            Event::TransactionEnded { .. } | Event::LinkSighted { .. } => {}
+            Event::RereadTold { isolation: _, partition, offset, begun, outcome } => {
                 self.reread_told(partition, offset, begun, &outcome, at);
             }
         }

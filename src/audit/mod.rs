@@ -31,10 +31,10 @@ mod ledger_test;
 mod model_test;
 
 pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
-pub use event::{Event, Question, Reread, Unreadable};
+pub use event::{Event, Question, Reread, TransactionEnd, Unreadable};
 pub use ledger::{Ledger, LedgerOptions, SecondInstance, Stage};
 pub use placement::PlacementPlan;
-pub use record::{CanaryClass, CanaryRecord, Incarnation, Lineage, RecordKey};
+pub use record::{CanaryClass, CanaryRecord, Incarnation, Isolation, Lineage, RecordKey};
 pub use saved::{
     Bracket, ClassRow, Copy, IncarnationRow, LedgerChanges, PartitionRow, RecordRow, ReservationRow, SavedLedger,
 };

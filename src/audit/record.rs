@@ -51,6 +51,38 @@ impl fmt::Display for CanaryClass {
     }
 }
 
+/// What a reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// Every record up to the high watermark.
+    ReadUncommitted,
+    /// Records of committed transactions, up to the last stable offset.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// How the records of a class are read.
+    #[must_use]
+    pub fn of(class: CanaryClass) -> Self {
+        match class {
+            CanaryClass::Acks0 | CanaryClass::Acks1 | CanaryClass::All | CanaryClass::Idempotent => {
+                Self::ReadUncommitted
+            }
+            CanaryClass::Transactional => Self::ReadCommitted,
+        }
+    }
+
+    /// Kafka's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "read_uncommitted",
+            Self::ReadCommitted => "read_committed",
+        }
+    }
+}
+
 /// 128 random bits drawn once per installation and cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lineage(pub [u8; 16]);

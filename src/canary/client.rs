@@ -9,38 +9,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
 use super::CanaryError;
-use crate::audit::CanaryClass;
-
-/// What a reader may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Isolation {
-    /// Every record up to the high watermark.
-    ReadUncommitted,
-    /// Records of committed transactions, up to the last stable offset.
-    ReadCommitted,
-}
-
-impl Isolation {
-    /// How the records of a class are read.
-    #[must_use]
-    pub fn of(class: CanaryClass) -> Self {
-        match class {
-            CanaryClass::Acks0 | CanaryClass::Acks1 | CanaryClass::All | CanaryClass::Idempotent => {
-                Self::ReadUncommitted
-            }
-            CanaryClass::Transactional => Self::ReadCommitted,
-        }
-    }
-
-    /// Kafka's word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadUncommitted => "read_uncommitted",
-            Self::ReadCommitted => "read_committed",
-        }
-    }
-}
+use crate::audit::{CanaryClass, Isolation};
 
 /// What a client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

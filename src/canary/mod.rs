@@ -12,7 +12,7 @@ mod reread;
 mod tests;
 pub mod topic;
 
-pub use client::{Isolation, problems};
+pub use client::problems;
 pub use producer::{Flushed, SendRefused};
 pub use reader::{ReadStart, ReaderCommand, ReaderNotice};
 
@@ -23,7 +23,7 @@ use futures_util::future::join_all;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
-use crate::audit::{CanaryClass, CanaryRecord, Event, Lineage, Reread};
+use crate::audit::{CanaryClass, CanaryRecord, Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
 use crate::model::{Moment, Offset, PartitionId, TopicName};
 use producer::Producer;
@@ -89,7 +89,7 @@ pub struct CanaryLinkOptions {
 pub struct Canary {
     producers: BTreeMap<CanaryClass, Producer>,
     readers: BTreeMap<Isolation, Reader>,
-    rereader: Rereader,
+    rereaders: BTreeMap<Isolation, Rereader>,
 }
 
 impl Canary {
@@ -117,12 +117,13 @@ impl Canary {
         }
         let outlets = Outlets { events, notices };
         let mut readers = BTreeMap::new();
+        let mut rereaders = BTreeMap::new();
         for isolation in classes.iter().copied().map(Isolation::of).collect::<BTreeSet<_>>() {
             let place = (topic.clone(), *lineage);
             readers.insert(isolation, Reader::start(kafka, isolation, place, starts, clock, outlets.clone())?);
+            rereaders.insert(isolation, Rereader::new(kafka, isolation, topic.clone(), *lineage, clock));
         }
-        let rereader = Rereader::new(kafka, Isolation::ReadUncommitted, topic.clone(), *lineage, clock);
-        Ok(Self { producers, readers, rereader })
+        Ok(Self { producers, readers, rereaders })
     }
 
     /// Hands a record to its class's producer. Unless refused as [`SendRefused::NotRunning`], its `Sent` event is out
@@ -145,9 +146,18 @@ impl Canary {
         }
     }
 
-    /// What lies at this offset, read uncommitted by a new client; at most two at once, waiting for a turn counts.
-    pub async fn reread(&self, partition: PartitionId, offset: Offset, deadline: Duration) -> Reread {
-        self.rereader.reread(partition, offset, deadline).await
+    /// What a new client that may see so much finds at this offset; at most two at once, waiting for a turn counts.
+    pub async fn reread(
+        &self,
+        isolation: Isolation,
+        partition: PartitionId,
+        offset: Offset,
+        deadline: Duration,
+    ) -> Reread {
+        match self.rereaders.get(&isolation) {
+            Some(rereader) => rereader.reread(partition, offset, deadline).await,
+            None => Reread::Failed { why: format!("nothing is read {}", isolation.as_str()) },
+        }
     }
 
     /// Ends it: the readers at once, the producers when every outcome is in or the deadline has passed. Both queues must

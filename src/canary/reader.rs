@@ -20,10 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::CanaryError;
-use super::client::{Isolation, Role, config};
+use super::client::{Role, config};
 use super::cursor::Cursor;
 use super::intake::{Intake, Item};
-use crate::audit::{Event, Lineage, Unreadable};
+use crate::audit::{Event, Isolation, Lineage, Unreadable};
 use crate::clock::Clock;
 use crate::model::{Moment, Offset, PartitionId, TopicName};
 
@@ -228,11 +228,12 @@ impl Pump {
         let Some(cursor) = self.cursors.get_mut(&partition) else { return };
         match item {
             Item::Record { offset, leader_epoch, at, what } => {
-                let moved = cursor.read(offset).then_some(Event::ReaderMoved { partition, to: offset });
+                let isolation = self.isolation;
+                let moved = cursor.read(offset).then_some(Event::ReaderMoved { isolation, partition, to: offset });
                 let event = match what {
                     // Each reader tells of its own classes, so that no record is told twice.
                     Ok(record) if Isolation::of(record.key.class) == self.isolation => {
-                        Some(Event::Received { record, partition, offset, leader_epoch })
+                        Some(Event::Received { isolation, record, partition, offset, leader_epoch })
                     }
                     Ok(_) => None,
                     Err(what) => self.unreadable(partition, offset, what),
@@ -258,14 +259,20 @@ impl Pump {
     }
 
     fn unreadable(&self, partition: PartitionId, offset: Offset, what: Unreadable) -> Option<Event> {
-        (self.isolation == Isolation::ReadUncommitted).then_some(Event::Unreadable { partition, offset, what })
+        (self.isolation == Isolation::ReadUncommitted).then_some(Event::Unreadable {
+            isolation: self.isolation,
+            partition,
+            offset,
+            what,
+        })
     }
 
     fn obey(&mut self, command: ReaderCommand) {
         match command {
             ReaderCommand::Add(starts) => self.add(&starts),
             ReaderCommand::Seek { partition, offset } => {
-                self.tell(Event::ReaderMoved { partition, to: offset }, self.clock.now());
+                let isolation = self.isolation;
+                self.tell(Event::ReaderMoved { isolation, partition, to: offset }, self.clock.now());
                 self.seek(partition, Cursor::at(Some(offset)));
             }
             ReaderCommand::SeekBeginning { partition } => self.seek(partition, Cursor::moving_to_log_start()),

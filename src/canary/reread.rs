@@ -11,9 +11,9 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::Semaphore;
 
-use super::client::{Isolation, Quiet, Role, config};
+use super::client::{Quiet, Role, config};
 use super::raw;
-use crate::audit::{Lineage, Reread, payload};
+use crate::audit::{Isolation, Lineage, Reread, payload};
 use crate::clock::Clock;
 use crate::model::{Offset, PartitionId, TopicName};
 

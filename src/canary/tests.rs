@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
-use crate::audit::{Incarnation, RecordKey, Unreadable};
+use crate::audit::{Incarnation, Isolation, RecordKey, Unreadable};
 use crate::model::{Timestamp, TopicId};
 
 const TOPIC: &str = "canary";
@@ -285,12 +285,15 @@ async fn a_position_that_does_not_exist_stops_the_partition_until_it_is_told() {
     bench.acked(&record(1, 1)).await;
     let seek = ReaderCommand::Seek { partition: PartitionId(1), offset: offset(1) };
     bench.canary.command(Isolation::ReadUncommitted, seek);
-    let moved = Event::ReaderMoved { partition: PartitionId(1), to: offset(1) };
+    let moved = Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: PartitionId(1), to: offset(1) };
     assert_eq!(bench.event().await, moved);
     assert!(matches!(bench.event().await, Event::Received { offset: at, .. } if at == offset(1)));
     // The other direction, and from a partition that is being read.
     bench.canary.command(Isolation::ReadUncommitted, ReaderCommand::SeekBeginning { partition: PartitionId(1) });
-    assert_eq!(bench.event().await, Event::ReaderMoved { partition: PartitionId(1), to: offset(0) });
+    assert_eq!(
+        bench.event().await,
+        Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: PartitionId(1), to: offset(0) }
+    );
     assert!(matches!(bench.event().await, Event::Received { offset: at, .. } if at == offset(0)));
 }
 
@@ -324,7 +327,7 @@ async fn a_stranger_is_told_and_a_reread_tells_what_lies_at_one_offset() {
     let unreadable =
         |event: &Event| if let Event::Unreadable { offset, what, .. } = event { Some((*offset, *what)) } else { None };
     assert_eq!(bench.until(unreadable).await, (offset(1), Unreadable::Foreign));
-    let reread = |at: i64| bench.canary.reread(PartitionId(0), offset(at), LONG);
+    let reread = |at: i64| bench.canary.reread(Isolation::ReadUncommitted, PartitionId(0), offset(at), LONG);
     assert!(matches!(reread(0).await, Reread::Found { record: found, .. } if found == record(0, 0)));
     assert_eq!(reread(1).await, Reread::Other(Unreadable::Foreign));
     assert_eq!(reread(2).await, Reread::AtEnd { high_watermark: offset(2) }, "the end");
@@ -336,8 +339,10 @@ async fn a_reread_without_an_answer_says_so_in_time() {
     let bench = start(mock(1, 1), Vec::new());
     bench.mock.broker_down(1).expect("down");
     let asked = tokio::time::Instant::now();
-    let answers =
-        join_all((0..4).map(|at| bench.canary.reread(PartitionId(0), offset(at), Duration::from_millis(500)))).await;
+    let answers = join_all((0..4).map(|at| {
+        bench.canary.reread(Isolation::ReadUncommitted, PartitionId(0), offset(at), Duration::from_millis(500))
+    }))
+    .await;
     for answer in answers {
         assert!(matches!(answer, Reread::Failed { .. }), "{answer:?}");
     }

@@ -30,4 +30,4 @@ mod witness;
 
 pub use cluster::Cluster;
 pub use options::{Filter, Options, Scope};
-pub use witness::Witness;
+pub use witness::{TermEnds, Witness};

@@ -29,6 +29,17 @@ pub struct Witness {
     shared: Arc<Shared>,
 }
 
+/// What one broker, the leader of one term, says of a partition's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TermEnds {
+    /// Who says it.
+    pub broker: BrokerId,
+    /// Where each epoch ends, in the order asked. `None` is a leader that knows nothing of the epoch, which proves nothing.
+    pub ends: Vec<(LeaderEpoch, Reading<Option<EpochEnd>>)>,
+    /// The log start offset, read after the ends.
+    pub log_start: Reading<Offset>,
+}
+
 /// The questions of one call.
 struct Inquiry<'a> {
     shared: &'a Shared,
@@ -52,14 +63,24 @@ impl Witness {
         current: LeaderEpoch,
     ) -> Vec<(LeaderEpoch, Reading<Option<EpochEnd>>)> {
         let at = TopicPartition { topic: topic.clone(), partition };
-        let questions: Vec<_> =
-            epochs.iter().map(|epoch| Question { at: at.clone(), current, epoch: *epoch }).collect();
+        self.inquiry().ends_of(&at, epochs, current).await
+    }
+
+    /// Where each of `epochs` ends in the log of the leader of term `current`, and then where that log starts, both by
+    /// the same broker; nothing while nobody leads.
+    pub async fn term_ends(
+        &self,
+        topic: &TopicName,
+        partition: PartitionId,
+        epochs: &[LeaderEpoch],
+        current: LeaderEpoch,
+    ) -> Option<TermEnds> {
+        let at = TopicPartition { topic: topic.clone(), partition };
         let mut inquiry = self.inquiry();
-        let mut readings = inquiry.epoch_ends(&at, &questions).await;
-        if readings.iter().any(|(_, reading)| is_worth_another_ask(reading)) && inquiry.refresh(topic).await {
-            readings = inquiry.epoch_ends(&at, &questions).await;
-        }
-        readings
+        let ends = inquiry.ends_of(&at, epochs, current).await;
+        let broker = inquiry.topology.leader(&at).ok()?.broker;
+        let log_start = inquiry.end(&at, current, LogEnd::LogStart).await;
+        Some(TermEnds { broker, ends, log_start })
     }
 
     /// The log start offset, from the leader of term `current`.
@@ -123,6 +144,22 @@ impl Witness {
 }
 
 impl Inquiry<'_> {
+    /// Asked once more where another broker may know the answer.
+    async fn ends_of(
+        &mut self,
+        at: &TopicPartition,
+        epochs: &[LeaderEpoch],
+        current: LeaderEpoch,
+    ) -> Vec<(LeaderEpoch, Reading<Option<EpochEnd>>)> {
+        let questions: Vec<_> =
+            epochs.iter().map(|epoch| Question { at: at.clone(), current, epoch: *epoch }).collect();
+        let mut readings = self.epoch_ends(at, &questions).await;
+        if readings.iter().any(|(_, reading)| is_worth_another_ask(reading)) && self.refresh(&at.topic).await {
+            readings = self.epoch_ends(at, &questions).await;
+        }
+        readings
+    }
+
     async fn epoch_ends(
         &self,
         at: &TopicPartition,

@@ -155,6 +155,7 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
                 after_election(s, 1);
                 let now = s.now;
                 s.tell(Event::EpochEndTold {
+                    broker: LEADER,
                     partition: P,
                     asked: epoch(0),
                     current: epoch(1),
@@ -174,6 +175,7 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
                 s.wait(1);
                 after_election(s, 1);
                 s.tell(Event::EpochEndTold {
+                    broker: LEADER,
                     partition: P,
                     asked: epoch(0),
                     current: epoch(1),

@@ -154,7 +154,7 @@ fn copies_are_duplicates_and_rereads_are_not() {
                     s.ack(n, 100);
                 }
                 s.read(2, 102, 0);
-                s.tell(Event::ReaderMoved { partition: P, to: offset(100) });
+                s.tell(Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: offset(100) });
                 s.read(0, 100, 0);
                 s.read(1, 101, 0);
                 s.read(2, 102, 0);
@@ -167,7 +167,13 @@ fn copies_are_duplicates_and_rereads_are_not() {
                 s.ack(0, 100);
                 s.read(0, 100, 0);
                 let record = s.record(0);
-                s.tell(Event::Received { record, partition: PartitionId(1), offset: offset(100), leader_epoch: None });
+                s.tell(Event::Received {
+                    isolation: Isolation::ReadUncommitted,
+                    record,
+                    partition: PartitionId(1),
+                    offset: offset(100),
+                    leader_epoch: None,
+                });
             },
             "delivered 1, duplicated 1",
         ),
@@ -176,7 +182,13 @@ fn copies_are_duplicates_and_rereads_are_not() {
             |s| {
                 s.ack(0, 100);
                 let record = s.record(0);
-                s.tell(Event::Received { record, partition: PartitionId(1), offset: offset(100), leader_epoch: None });
+                s.tell(Event::Received {
+                    isolation: Isolation::ReadUncommitted,
+                    record,
+                    partition: PartitionId(1),
+                    offset: offset(100),
+                    leader_epoch: None,
+                });
             },
             "pending 1",
         ),
@@ -253,11 +265,23 @@ fn another_instance_is_told_by_its_later_start() {
     let mut record = s.record(0);
     record.key.incarnation = Incarnation(99);
     record.sent_at = Timestamp::from_millis(0);
-    s.tell(Event::Received { record, partition: P, offset: offset(5), leader_epoch: None });
+    s.tell(Event::Received {
+        isolation: Isolation::ReadUncommitted,
+        record,
+        partition: P,
+        offset: offset(5),
+        leader_epoch: None,
+    });
     assert_eq!((s.sums().as_str(), s.ledger.second_instance()), ("unknown_incarnation 1", None), "an older one");
     s.wait(1);
     record.sent_at = s.now.wall;
-    s.tell(Event::Received { record, partition: P, offset: offset(6), leader_epoch: None });
+    s.tell(Event::Received {
+        isolation: Isolation::ReadUncommitted,
+        record,
+        partition: P,
+        offset: offset(6),
+        leader_epoch: None,
+    });
     assert_eq!(s.ledger.second_instance().map(|second| second.incarnation), Some(Incarnation(99)));
 }
 
@@ -265,11 +289,27 @@ fn another_instance_is_told_by_its_later_start() {
 fn unreadable_records_count_and_move_the_reader() {
     let mut s = Scene::new();
     s.ack(0, 100);
-    s.tell(Event::Unreadable { partition: P, offset: offset(4), what: Unreadable::Corrupt });
-    s.tell(Event::Unreadable { partition: P, offset: offset(5), what: Unreadable::Foreign });
+    s.tell(Event::Unreadable {
+        isolation: Isolation::ReadUncommitted,
+        partition: P,
+        offset: offset(4),
+        what: Unreadable::Corrupt,
+    });
+    s.tell(Event::Unreadable {
+        isolation: Isolation::ReadUncommitted,
+        partition: P,
+        offset: offset(5),
+        what: Unreadable::Foreign,
+    });
     let mut record = s.record(0);
     record.lineage = Lineage([8; 16]);
-    s.tell(Event::Received { record, partition: P, offset: offset(6), leader_epoch: None });
+    s.tell(Event::Received {
+        isolation: Isolation::ReadUncommitted,
+        record,
+        partition: P,
+        offset: offset(6),
+        leader_epoch: None,
+    });
     assert_eq!(s.sums(), "corrupt 1, foreign 2, pending 1");
     assert_eq!(s.ledger.next_to_read(P), Some(offset(7)));
 }

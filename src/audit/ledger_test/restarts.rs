@@ -125,7 +125,13 @@ fn a_restart_makes_no_loss_and_no_duplicate() {
                 s.ack(0, 100);
                 let record = s.record(0);
                 s.crash();
-                s.tell(Event::Received { record, partition: P, offset: offset(100), leader_epoch: Some(epoch(0)) });
+                s.tell(Event::Received {
+                    isolation: Isolation::ReadUncommitted,
+                    record,
+                    partition: P,
+                    offset: offset(100),
+                    leader_epoch: Some(epoch(0)),
+                });
             },
             "indeterminate_delivered 1, indeterminate_pending 1",
         ),
@@ -157,7 +163,13 @@ fn a_restart_makes_no_loss_and_no_duplicate() {
                 s.flush();
                 let record = s.record(0);
                 s.crash();
-                s.tell(Event::Received { record, partition: P, offset: offset(100), leader_epoch: None });
+                s.tell(Event::Received {
+                    isolation: Isolation::ReadUncommitted,
+                    record,
+                    partition: P,
+                    offset: offset(100),
+                    leader_epoch: None,
+                });
             },
             "delivered 1",
         ),
@@ -170,7 +182,13 @@ fn a_restart_makes_no_loss_and_no_duplicate() {
                 let record = s.record(0);
                 s.crash();
                 s.wait(60);
-                s.tell(Event::Received { record, partition: P, offset: offset(100), leader_epoch: None });
+                s.tell(Event::Received {
+                    isolation: Isolation::ReadUncommitted,
+                    record,
+                    partition: P,
+                    offset: offset(100),
+                    leader_epoch: None,
+                });
             },
             "late 1",
         ),
@@ -183,7 +201,13 @@ fn a_restart_makes_no_loss_and_no_duplicate() {
                 s.flush();
                 let record = s.record(0);
                 s.crash();
-                s.tell(Event::Received { record, partition: P, offset: offset(100), leader_epoch: None });
+                s.tell(Event::Received {
+                    isolation: Isolation::ReadUncommitted,
+                    record,
+                    partition: P,
+                    offset: offset(100),
+                    leader_epoch: None,
+                });
             },
             "delivered 1, reread 1",
         ),

@@ -9,6 +9,8 @@ pub(super) use crate::model::{
     Timestamp, TopicId,
 };
 
+/// Who answers where it does not matter who.
+pub(super) const LEADER: BrokerId = BrokerId(1);
 pub(super) const CLASS: CanaryClass = CanaryClass::Idempotent;
 pub(super) const P: PartitionId = PartitionId(0);
 pub(super) const LINEAGE: Lineage = Lineage([7; 16]);
@@ -117,12 +119,19 @@ impl Scene {
 
     pub(super) fn read(&mut self, sequence: u64, at: i64, number: i32) {
         let record = self.record(sequence);
-        self.tell(Event::Received { record, partition: P, offset: offset(at), leader_epoch: LeaderEpoch::new(number) });
+        self.tell(Event::Received {
+            isolation: Isolation::ReadUncommitted,
+            record,
+            partition: P,
+            offset: offset(at),
+            leader_epoch: LeaderEpoch::new(number),
+        });
     }
 
     /// The leader of `current` says where `asked` ends, and then its log start.
     pub(super) fn end(&mut self, asked: i32, current: i32, end: (i32, i64), log_start: i64) {
         self.tell(Event::EpochEndTold {
+            broker: LEADER,
             partition: P,
             asked: epoch(asked),
             current: epoch(current),
@@ -135,7 +144,13 @@ impl Scene {
     }
 
     pub(super) fn reread(&mut self, at: i64, outcome: Reread) {
-        self.tell(Event::RereadTold { partition: P, offset: offset(at), begun: self.now, outcome });
+        self.tell(Event::RereadTold {
+            isolation: Isolation::ReadUncommitted,
+            partition: P,
+            offset: offset(at),
+            begun: self.now,
+            outcome,
+        });
     }
 
     pub(super) fn found(&self, sequence: u64, number: i32) -> Reread {
@@ -163,7 +178,7 @@ impl Scene {
                 let epochs: Vec<String> = epochs.iter().map(ToString::to_string).collect();
                 format!("ends of {} from {current}", epochs.join(" "))
             }
-            Question::Reread { partition: _, offset } => format!("reread {offset}"),
+            Question::Reread { isolation: _, partition: _, offset } => format!("reread {offset}"),
         });
         shown.collect()
     }

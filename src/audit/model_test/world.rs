@@ -187,7 +187,10 @@ impl World {
             self.topic = topic_id;
             self.position = 0;
             self.reader_epoch = None;
-            self.ledger.apply(Event::ReaderMoved { partition: P, to: Offset::ZERO }, self.now);
+            self.ledger.apply(
+                Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: Offset::ZERO },
+                self.now,
+            );
         }
     }
 
@@ -369,7 +372,8 @@ impl World {
     fn read(&mut self, leader: usize, n: usize, validates: bool) {
         let Some(leader) = self.leader(leader) else { return };
         let broker = self.cluster.brokers[leader].clone();
-        let moved = |to: usize| Event::ReaderMoved { partition: P, to: offset(to) };
+        let moved =
+            |to: usize| Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: offset(to) };
         let truncated = self.reader_epoch.filter(|_| validates).and_then(|epoch| broker.end_of(epoch));
         if let Some((_, end)) = truncated.filter(|(_, end)| *end < self.position) {
             self.position = end.max(broker.log_start);
@@ -400,9 +404,20 @@ impl World {
                         was_gone,
                         ..Truth::default()
                     });
-                    Event::Received { record, partition: P, offset: at, leader_epoch }
+                    Event::Received {
+                        isolation: Isolation::ReadUncommitted,
+                        record,
+                        partition: P,
+                        offset: at,
+                        leader_epoch,
+                    }
                 }
-                None => Event::Unreadable { partition: P, offset: at, what: Unreadable::Foreign },
+                None => Event::Unreadable {
+                    isolation: Isolation::ReadUncommitted,
+                    partition: P,
+                    offset: at,
+                    what: Unreadable::Foreign,
+                },
             };
             self.position += 1;
             self.tell(event);
@@ -463,16 +478,33 @@ impl World {
                                     (Reading::Read(end), Reading::Read(offset(broker.log_start)))
                                 }
                             };
-                            Event::EpochEndTold { partition, asked: *asked, current, begun, end, log_start }
+                            Event::EpochEndTold {
+                                broker: broker_id(answering.map_or(0, |(id, _)| id)),
+                                partition,
+                                asked: *asked,
+                                current,
+                                begun,
+                                end,
+                                log_start,
+                            }
                         })
                         .collect();
                     for answer in answers {
                         self.tell_or_keep(answer, is_late);
                     }
                 }
-                Question::Reread { partition, offset: asked } => {
+                Question::Reread { isolation: _, partition, offset: asked } => {
                     let outcome = self.reread(leader, fails, asked);
-                    self.tell_or_keep(Event::RereadTold { partition, offset: asked, begun, outcome }, is_late);
+                    self.tell_or_keep(
+                        Event::RereadTold {
+                            isolation: Isolation::ReadUncommitted,
+                            partition,
+                            offset: asked,
+                            begun,
+                            outcome,
+                        },
+                        is_late,
+                    );
                 }
             }
         }
