@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::view::AuditView;
 use crate::audit::{Anomaly, AnomalyKind};
-use crate::finding::canary::{CanaryLoss, CanaryLossKind, draft};
+use crate::finding::canary::{CanaryLoss, CanaryLossKind, draft, second_instance};
 use crate::finding::{Draft, Kind, Severity, Subject};
 use crate::model::{Timestamp, TopicName};
 use crate::store::Status;
@@ -17,6 +17,7 @@ pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView, now: Timestamp,
     let recent = view.anomalies.iter().filter(|anomaly| now.since(anomaly.last_at) < TOLD_FOR);
     let told = |anomaly: &Anomaly| Draft { verify: verify(topic, anomaly, bootstrap), ..draft(&loss(topic, anomaly)) };
     let mut drafts: Vec<Draft> = recent.map(told).collect();
+    drafts.extend(view.second_instance.map(|second| second_instance(topic, &second)));
     let Some(canary) = &view.canary else { return drafts };
     for class in &canary.classes {
         if class.counts.overdue == 0 {

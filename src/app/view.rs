@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::audit::{Anomaly, AnomalyKey, CanaryClass, ClassSummary, Ledger};
+use crate::audit::{Anomaly, AnomalyKey, CanaryClass, ClassSummary, Ledger, SecondInstance};
 use crate::model::{Moment, Timestamp, TopicName};
 use crate::publish::{Histogram, PublishedCanary};
 
@@ -17,6 +17,8 @@ pub(super) type LatencyTotals = BTreeMap<(&'static str, &'static str), Histogram
 pub(super) struct AuditView {
     pub(super) canary: Option<Arc<PublishedCanary>>,
     pub(super) anomalies: Arc<Vec<Anomaly>>,
+    /// Who else sends as this installation, and started later.
+    pub(super) second_instance: Option<SecondInstance>,
     /// One higher whenever an anomaly is new or different: a verdict that is worth a turn of its own.
     pub(super) revision: u64,
     pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
@@ -51,6 +53,7 @@ impl Viewer {
         let marks = ledger.anomalies().map(|one| (one.key, (one.count, one.resurfaced, one.last_at))).collect();
         let revised = marks != self.marks;
         self.marks = marks;
+        let second_instance = ledger.second_instance();
         let summary = |class: &CanaryClass| ClassSummary { coverage, ..ledger.summary(*class, now) };
         let canary = PublishedCanary {
             topic: self.topic.to_string(),
@@ -62,6 +65,10 @@ impl Viewer {
         let anomalies = revised.then(|| Arc::new(ledger.anomalies().cloned().collect::<Vec<_>>()));
         let latencies = Arc::new(self.latencies.clone());
         self.view.send_modify(|view| {
+            if view.second_instance != second_instance {
+                view.second_instance = second_instance;
+                view.revision += 1;
+            }
             view.canary = Some(Arc::new(canary));
             view.outcomes = ledger.outcomes().clone();
             view.latencies = latencies;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::judge::counted;
 use super::{CountIs, Kind, Severity, Subject};
-use crate::audit::CanaryClass;
+use crate::audit::{CanaryClass, SecondInstance};
 use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
 
 /// What became of the records.
@@ -150,4 +150,20 @@ fn advice_on_loss(class: CanaryClass) -> &'static str {
 
 fn copies(number: u64) -> String {
     if number == 1 { "1 extra copy".to_owned() } else { format!("{number} extra copies") }
+}
+
+/// Somebody else sends as this installation, and started later: the records of both would be told as one's own.
+#[must_use]
+pub fn second_instance(topic: &TopicName, second: &SecondInstance) -> Draft {
+    let incarnation = format!("{:016x}", second.incarnation.0);
+    Draft {
+        advice: "One data directory, or a copy of one, is in use twice. Stop one of the two; give the other an empty storage.data.".to_owned(),
+        evidence: json!({ "incarnation": incarnation, "first_read_at": second.seen.wall }),
+        ..Draft::new(
+            Kind::CanarySecondInstance,
+            Severity::Warning,
+            Subject { topic: Some(topic.clone()), ..Subject::default() },
+            format!("Another instance of this installation started later and writes to {topic} too (incarnation {incarnation}): this one has stopped sending."),
+        )
+    }
 }

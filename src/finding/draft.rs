@@ -168,6 +168,7 @@ impl Unknown {
             | Kind::CanaryTruncatedAfterDelivery
             | Kind::CanaryDuplicated
             | Kind::CanaryOverdue
+            | Kind::CanarySecondInstance
             | Kind::MonitorImpaired
             | Kind::StorageDegraded => false,
         }
@@ -190,8 +191,7 @@ impl Judged {
     /// What the canary's ledger says: all that holds of its kinds, or happened since the last time.
     #[must_use]
     pub fn of_canary(holds: Vec<Draft>) -> Self {
-        let kinds =
-            vec![Kind::CanaryLost, Kind::CanaryTruncatedAfterDelivery, Kind::CanaryDuplicated, Kind::CanaryOverdue];
+        let kinds = Kind::ALL.iter().copied().filter(|kind| kind.is_of_canary()).collect();
         Self { kinds, holds, unknown: Unknown::default() }
     }
 

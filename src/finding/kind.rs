@@ -87,6 +87,7 @@ pub enum Kind {
     CanaryTruncatedAfterDelivery,
     CanaryDuplicated,
     CanaryOverdue,
+    CanarySecondInstance,
     MonitorBlind,
     MonitorImpaired,
     StorageDegraded,
@@ -109,6 +110,7 @@ words!(Kind {
     CanaryTruncatedAfterDelivery => "canary_truncated_after_delivery",
     CanaryDuplicated => "canary_duplicated",
     CanaryOverdue => "canary_overdue",
+    CanarySecondInstance => "canary_second_instance",
     MonitorBlind => "monitor_blind",
     MonitorImpaired => "monitor_impaired",
     StorageDegraded => "storage_degraded",
@@ -135,6 +137,7 @@ impl Kind {
             | Self::RetentionOvertookGroup
             | Self::GroupStopped
             | Self::CanaryOverdue
+            | Self::CanarySecondInstance
             | Self::MonitorBlind
             | Self::MonitorImpaired
             | Self::StorageDegraded => Nature::State,
@@ -157,7 +160,8 @@ impl Kind {
             | Self::RetentionOvertookGroup
             | Self::CanaryLost
             | Self::CanaryTruncatedAfterDelivery
-            | Self::CanaryDuplicated => Grade::Proven,
+            | Self::CanaryDuplicated
+            | Self::CanarySecondInstance => Grade::Proven,
             Self::PartitionOffline
             | Self::PartitionUnderMinIsr
             | Self::PartitionAtMinIsr

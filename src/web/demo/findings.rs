@@ -147,6 +147,13 @@ fn finding(at: Timestamp, index: usize, kind: Kind) -> Finding {
             "12 records of class all were acknowledged and not read for more than 15 s",
             json!({"oldest": before(at, 33)}),
         ),
+        Kind::CanarySecondInstance => (
+            Subject { partition: None, canary_class: None, ..canary },
+            Severity::Warning,
+            None,
+            "another instance of this installation started later and writes to __kustody.canary too: this one has stopped sending",
+            json!({"incarnation": "9f2c51d07a3be844", "first_read_at": before(at, 33)}),
+        ),
         Kind::MonitorBlind => (
             Subject { broker: Some(BrokerId(2)), ..Subject::default() },
             Severity::Warning,
