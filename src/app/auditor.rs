@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::flush::Flusher;
 use super::pacer::{Block, Pacer, block_size};
 use super::poller::TopicSighting;
-use super::proof::{Answer, Answers, Moved, Prover};
+use super::proof::{Answer, Answers, Moved, Prover, Stopped};
 use super::view::{AuditView, Viewer};
 use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, placement};
 use crate::canary::topic::TopicPlan;
@@ -68,9 +68,11 @@ pub(super) struct Auditor {
     parts: Parts,
     link: Option<Link>,
     events: Option<mpsc::Receiver<(Event, Moment)>>,
-    notices: Option<mpsc::Receiver<ReaderNotice>>,
-    /// What was read of each partition: the first offset of each leader epoch.
-    read_epochs: BTreeMap<PartitionId, BTreeMap<LeaderEpoch, Offset>>,
+    notices: Option<mpsc::Receiver<(Isolation, ReaderNotice)>>,
+    /// What each reader read of each partition: the first offset of each leader epoch.
+    read_epochs: BTreeMap<(Isolation, PartitionId), BTreeMap<LeaderEpoch, Offset>>,
+    /// The readers that the classes need.
+    isolations: BTreeSet<Isolation>,
     topic_id: watch::Sender<Option<TopicId>>,
     /// The topic's id as last read.
     life: Option<TopicId>,
@@ -90,6 +92,7 @@ pub(super) struct Auditor {
 impl Auditor {
     pub(super) fn new(parts: Parts) -> Self {
         let flusher = Flusher::new(parts.cluster.clone(), parts.store.clone());
+        let isolations = parts.classes.iter().copied().map(Isolation::of).collect();
         let viewer = Viewer::new(parts.topic.clone(), parts.classes.clone(), parts.view.clone());
         Self {
             parts,
@@ -97,6 +100,7 @@ impl Auditor {
             events: None,
             notices: None,
             read_epochs: BTreeMap::new(),
+            isolations,
             topic_id: watch::Sender::new(None),
             life: None,
             read: BTreeSet::new(),
@@ -121,7 +125,7 @@ impl Auditor {
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = next_of(&mut self.events) => self.note(event),
-                notice = next_of(&mut self.notices) => self.notice(notice),
+                (isolation, notice) = next_of(&mut self.notices) => self.notice(isolation, notice),
                 Some(sighting) = self.parts.sightings.recv() => self.sighted(sighting).await,
                 answer = self.answers.next() => self.answered(answer),
                 _ = looks.tick() => self.look().await,
@@ -134,8 +138,8 @@ impl Auditor {
         if let Event::Sent(key) = &event {
             self.sent.insert((key.class, key.partition), key.sequence + 1);
         }
-        if let Event::Received { partition, offset, leader_epoch: Some(epoch), .. } = &event {
-            let epochs = self.read_epochs.entry(*partition).or_default();
+        if let Event::Received { isolation, partition, offset, leader_epoch: Some(epoch), .. } = &event {
+            let epochs = self.read_epochs.entry((*isolation, *partition)).or_default();
             epochs.entry(*epoch).or_insert(*offset);
             while epochs.len() > EPOCHS_REMEMBERED {
                 epochs.pop_first();
@@ -153,17 +157,18 @@ impl Auditor {
         }
     }
 
-    fn notice(&mut self, notice: ReaderNotice) {
+    fn notice(&mut self, isolation: Isolation, notice: ReaderNotice) {
+        let reader = isolation.as_str();
         match notice {
             ReaderNotice::Stopped { partition, at, text } => {
-                tracing::warn!(%partition, at = ?at, reason = text, "the reader's position does not exist, asking where to go on");
-                self.ask_where_to_go_on(partition, at);
+                tracing::warn!(reader, %partition, at = ?at, reason = text, "the reader's position does not exist, asking where to go on");
+                self.ask_where_to_go_on(isolation, partition, at);
             }
-            ReaderNotice::CaughtUp { partition } => tracing::debug!(%partition, "the reader is at the end"),
+            ReaderNotice::CaughtUp { partition } => tracing::debug!(reader, %partition, "the reader is at the end"),
             ReaderNotice::Failing { partition, text } => {
-                tracing::warn!(%partition, reason = text, "the canary partition cannot be read now");
+                tracing::warn!(reader, %partition, reason = text, "the canary partition cannot be read now");
             }
-            ReaderNotice::Rebuilt { text } => tracing::warn!(reason = text, "the canary's reader was replaced"),
+            ReaderNotice::Rebuilt { text } => tracing::warn!(reader, reason = text, "the canary's reader was replaced"),
         }
     }
 
@@ -174,15 +179,15 @@ impl Auditor {
                     self.apply(event, at);
                 }
             }
-            Answer::GoOn(Moved { partition, to }) => {
-                if let Some(epochs) = self.read_epochs.get_mut(&partition) {
+            Answer::GoOn(Moved { isolation, partition, to }) => {
+                if let Some(epochs) = self.read_epochs.get_mut(&(isolation, partition)) {
                     epochs.retain(|_, first| *first < to);
                 }
                 if let Some(link) = &self.link {
-                    link.canary.command(Isolation::ReadUncommitted, ReaderCommand::Seek { partition, offset: to });
+                    link.canary.command(isolation, ReaderCommand::Seek { partition, offset: to });
                 }
             }
-            Answer::AskAgain { partition, at } => self.ask_where_to_go_on(partition, at),
+            Answer::AskAgain(Stopped { isolation, partition, at }) => self.ask_where_to_go_on(isolation, partition, at),
             Answer::Created(result) => {
                 self.creating = false;
                 match result {
@@ -196,9 +201,9 @@ impl Auditor {
         }
     }
 
-    fn ask_where_to_go_on(&mut self, partition: PartitionId, at: Option<Offset>) {
-        let epochs = self.read_epochs.get(&partition).cloned().unwrap_or_default();
-        self.answers.ask_where_to_go_on(&self.parts.prover, partition, at, epochs);
+    fn ask_where_to_go_on(&mut self, isolation: Isolation, partition: PartitionId, at: Option<Offset>) {
+        let epochs = self.read_epochs.get(&(isolation, partition)).cloned().unwrap_or_default();
+        self.answers.ask_where_to_go_on(&self.parts.prover, Stopped { isolation, partition, at }, epochs);
     }
 
     async fn sighted(&mut self, sighting: TopicSighting) {
@@ -215,9 +220,11 @@ impl Auditor {
             // Positions of the former life mean nothing in this one; what is read twice is only a re-read.
             self.read_epochs.clear();
             if let Some(link) = &self.link {
-                for partition in &self.read {
-                    let back = ReaderCommand::SeekBeginning { partition: *partition };
-                    link.canary.command(Isolation::ReadUncommitted, back);
+                for isolation in &self.isolations {
+                    for partition in &self.read {
+                        let back = ReaderCommand::SeekBeginning { partition: *partition };
+                        link.canary.command(*isolation, back);
+                    }
                 }
             }
         }
@@ -256,42 +263,38 @@ impl Auditor {
         if new.is_empty() {
             return;
         }
-        let mut starts = Vec::new();
+        // Nothing of ours is in the topic before the first start: what others left there need not be read. Without a
+        // leader that tells its end, reading begins at the log start.
+        let is_first = self.parts.fresh && self.link.is_none();
+        let mut starts: Vec<(Isolation, ReadStart)> = Vec::new();
         for partition in new {
-            let saved = self.parts.ledger.next_to_read(partition);
-            let offset = if saved.is_none() && self.parts.fresh && self.link.is_none() {
-                // Nothing of ours is in the topic: what others left there need not be read.
-                // Without a leader that tells its end, reading begins at the log start.
-                self.parts.prover.log_end(partition).await
-            } else {
-                saved
-            };
-            starts.push(ReadStart { partition, offset });
+            let end = if is_first { self.parts.prover.log_end(partition).await } else { None };
+            for isolation in &self.isolations {
+                let offset = self.parts.ledger.next_to_read(partition).or(end);
+                starts.push((*isolation, ReadStart { partition, offset }));
+            }
         }
-        match &self.link {
-            Some(link) => link.canary.command(Isolation::ReadUncommitted, ReaderCommand::Add(starts.clone())),
-            None => match self.start(&starts) {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::error!(%error, "the canary does not start");
-                    self.paused = Some(format!("the canary does not start: {error}"));
-                    return;
-                }
-            },
+        if self.link.is_none()
+            && let Err(error) = self.start()
+        {
+            tracing::error!(%error, "the canary does not start");
+            self.paused = Some(format!("the canary does not start: {error}"));
+            return;
         }
         let now = self.parts.clock.now();
-        for start in starts {
+        for (isolation, start) in starts {
             self.read.insert(start.partition);
             if let Some(to) = start.offset {
-                self.apply(
-                    Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: start.partition, to },
-                    now,
-                );
+                self.apply(Event::ReaderMoved { isolation, partition: start.partition, to }, now);
+            }
+            if let Some(link) = &self.link {
+                link.canary.command(isolation, ReaderCommand::Add(vec![start]));
             }
         }
     }
 
-    fn start(&mut self, starts: &[ReadStart]) -> Result<(), CanaryError> {
+    /// Starts the producers, and readers that wait for their partitions.
+    fn start(&mut self) -> Result<(), CanaryError> {
         let (events, received) = mpsc::channel(EVENTS_WAITING);
         let (notices, noticed) = mpsc::channel(64);
         let parts = &self.parts;
@@ -300,7 +303,7 @@ impl Auditor {
             topic: parts.topic.clone(),
             lineage: parts.lineage,
             classes: parts.classes.iter().copied().collect(),
-            starts: starts.to_vec(),
+            starts: Vec::new(),
         };
         let canary = Arc::new(Canary::start(&options, parts.clock, events, notices)?);
         // Reservations bound it: one and a half blocks a class and partition.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::audit::{Event, Question, Reread};
+use crate::audit::{Event, Isolation, Question, Reread};
 use crate::canary::Canary;
 use crate::canary::topic::{self, TopicPlan};
 use crate::clock::Clock;
@@ -28,9 +28,18 @@ pub(super) struct Prover {
     pub(super) clock: Clock,
 }
 
+/// A reader whose position does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stopped {
+    pub(super) isolation: Isolation,
+    pub(super) partition: PartitionId,
+    pub(super) at: Option<Offset>,
+}
+
 /// Where a stopped reader goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moved {
+    pub(super) isolation: Isolation,
     pub(super) partition: PartitionId,
     pub(super) to: Offset,
 }
@@ -40,7 +49,7 @@ pub(super) struct Moved {
 pub(super) enum Answer {
     Events(Vec<(Event, Moment)>),
     GoOn(Moved),
-    AskAgain { partition: PartitionId, at: Option<Offset> },
+    AskAgain(Stopped),
     Created(Result<(), String>),
 }
 
@@ -92,17 +101,17 @@ impl Answers {
     pub(super) fn ask_where_to_go_on(
         &mut self,
         prover: &Prover,
-        partition: PartitionId,
-        at: Option<Offset>,
+        stopped: Stopped,
         epochs: BTreeMap<LeaderEpoch, Offset>,
     ) {
         let prover = prover.clone();
         self.tasks.spawn(async move {
+            let Stopped { isolation, partition, at } = stopped;
             match prover.where_to_go_on(partition, at, &epochs).await {
-                Some(to) => Answer::GoOn(Moved { partition, to }),
+                Some(to) => Answer::GoOn(Moved { isolation, partition, to }),
                 None => {
                     tokio::time::sleep(ASK_AGAIN_AFTER).await;
-                    Answer::AskAgain { partition, at }
+                    Answer::AskAgain(stopped)
                 }
             }
         });

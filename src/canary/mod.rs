@@ -104,7 +104,7 @@ impl Canary {
         options: &CanaryLinkOptions,
         clock: Clock,
         events: mpsc::Sender<(Event, Moment)>,
-        notices: mpsc::Sender<ReaderNotice>,
+        notices: mpsc::Sender<(Isolation, ReaderNotice)>,
     ) -> Result<Self, CanaryError> {
         if events.max_capacity() < 2 {
             return Err(CanaryError::NoRoom);

@@ -108,7 +108,7 @@ pub(super) enum Wake {
 #[derive(Clone, Debug)]
 pub(crate) struct Outlets {
     pub(crate) events: mpsc::Sender<(Event, Moment)>,
-    pub(crate) notices: mpsc::Sender<ReaderNotice>,
+    pub(crate) notices: mpsc::Sender<(Isolation, ReaderNotice)>,
 }
 
 /// One isolation level's reader. Dropped, it stops by itself.
@@ -329,7 +329,7 @@ impl Pump {
     }
 
     fn notify(&self, notice: ReaderNotice) {
-        if let Err(mpsc::error::TrySendError::Full(notice)) = self.outlets.notices.try_send(notice) {
+        if let Err(mpsc::error::TrySendError::Full(notice)) = self.outlets.notices.try_send((self.isolation, notice)) {
             self.wait(self.outlets.notices.send(notice));
         }
     }

@@ -23,7 +23,7 @@ type Mock = MockCluster<'static, DefaultProducerContext>;
 struct Bench {
     canary: Canary,
     events: mpsc::Receiver<(Event, Moment)>,
-    notices: mpsc::Receiver<ReaderNotice>,
+    notices: mpsc::Receiver<(Isolation, ReaderNotice)>,
     mock: Mock,
 }
 
@@ -88,7 +88,7 @@ impl Bench {
     }
 
     async fn notice(&mut self) -> ReaderNotice {
-        timeout(LONG, self.notices.recv()).await.expect("in time").expect("the canary runs")
+        timeout(LONG, self.notices.recv()).await.expect("in time").expect("the canary runs").1
     }
 
     /// The first event that the question has an answer to; the others are passed over.
