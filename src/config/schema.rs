@@ -119,7 +119,7 @@ pub(crate) const KEYS: &[Key] = &[
         "canary.classes",
         List,
         Some("[\"idempotent\"]"),
-        "Which classes are sent: `acks0`, `acks1`, `all`, `idempotent`, `transactional`.",
+        "Which classes are sent: of `acks1`, `all`, `idempotent`.",
     ),
     key(Cluster, "canary.rate", Rate, Some("1.0"), "Records per second, class and partition."),
     key(Alert, "severity", Severity, Some("\"warning\""), "Findings at or above it are told."),

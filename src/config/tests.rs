@@ -46,7 +46,7 @@ name = "a"
 poll.evry = "5s"
 poll.every = 5
 canary.enabled = true
-canary.classes = ["acks1", "bogus"]
+canary.classes = ["acks0", "bogus"]
 canary.rate = 0
 [cluster.kafka]
 "security.protocol" = "SASL_SSL"
@@ -74,6 +74,7 @@ webhook.url = "ftp://x"
     cluster "a": kafka: "bootstrap.servers" is missing; give host:port, several by commas
     cluster "a": kafka: "security.protocol": "SASL_SSL" is not built into this version; take "plaintext"
     cluster "a": kafka: "sasl.username" is not honoured by the poll plane of this version; take it out (known: bootstrap.servers, security.protocol, client.id)
+    cluster "a": canary.classes: "acks0" is not built into this version; take acks1, all, idempotent
     cluster "a": canary.classes: "bogus" is no class; there are acks0, acks1, all, idempotent, transactional
     cluster "a": kafka: "bootstrap.servers": "nowhere" is not host:port
     cluster "a": poll.deadline: must not be longer than 1m

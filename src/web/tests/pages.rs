@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode, header};
 
 use super::{Site, encoded};
+use crate::finding::Kind;
 use crate::model::Timestamp;
 use crate::publish::Published;
 use crate::web::demo::{self, HOSTILE, Made};
@@ -25,13 +26,14 @@ fn pages() -> Vec<(String, &'static str)> {
         ("/clusters/standby/canary", "No canary is enabled"),
         ("/clusters/main/findings?state=open", "48 acknowledged records"),
         ("/clusters/main/findings/f0012", "kafka-get-offsets.sh"),
-        ("/clusters/main/findings/f0018", "javascript:alert(3)"),
         ("/alerts", "503 Service Unavailable"),
         ("/alerts?state=firing", "firing"),
     ]
     .map(|(path, shows)| (path.to_owned(), shows))
     .to_vec();
     pages.push((format!("/clusters/main/groups/{}", encoded(HOSTILE)), "gpj.exe"));
+    // The last kind's evidence is hostile.
+    pages.push((format!("/clusters/main/findings/f{:04}", Kind::ALL.len() - 1), "javascript:alert(3)"));
     pages
 }
 
