@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon install
+.PHONY: help check test demo bench bench-turn bench-daemon install mutants
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,3 +35,6 @@ bench-turn: ## CPU and memory of a turn on 10,000 partitions and 1,000 groups, w
 # BENCH_SECONDS of measuring (30), REPEAT elections (3); 0 leaves a part out.
 bench-daemon: install ## The daemon on three brokers: requests, CPU, memory, answers, and how soon a loss is proven
 	$(CARGO) bench --locked --profile $(PROFILE) --bench daemon
+
+mutants: ## Plant each known bug and see that a test notices it
+	@tests/mutants/run
