@@ -14,11 +14,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::flush::Flusher;
+use super::journal::Journal;
 use super::pacer::{Block, Pacer, block_size};
 use super::poller::TopicSighting;
 use super::proof::{Answer, Answers, Moved, Prover, Stopped};
 use super::view::{AuditView, Viewer};
-use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, placement};
+use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, Step, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice};
 use crate::clock::Clock;
@@ -47,6 +48,8 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) ledger: Ledger,
+    /// Where what the ledger is told is written down besides.
+    pub(super) journal: Option<std::path::PathBuf>,
     /// True when the ledger has no past: nothing of ours can be in the topic yet.
     pub(super) fresh: bool,
     pub(super) lineage: Lineage,
@@ -90,8 +93,14 @@ pub(super) struct Auditor {
 }
 
 impl Auditor {
-    pub(super) fn new(parts: Parts) -> Self {
-        let flusher = Flusher::new(parts.cluster.clone(), parts.store.clone());
+    pub(super) fn new(mut parts: Parts) -> Self {
+        let mut journal = Journal::open(parts.journal.take());
+        journal.note(parts.ledger.started(), || Step::Begun {
+            options: parts.ledger.options(),
+            lineage: parts.lineage,
+            incarnation: parts.incarnation,
+        });
+        let flusher = Flusher::new(parts.cluster.clone(), parts.store.clone(), journal);
         let isolations = parts.classes.iter().copied().map(Isolation::of).collect();
         let viewer = Viewer::new(parts.topic.clone(), parts.classes.clone(), parts.view.clone());
         Self {
@@ -145,6 +154,7 @@ impl Auditor {
                 epochs.pop_first();
             }
         }
+        self.flusher.journal.note(at, || Step::Happened(event.clone()));
         self.parts.ledger.apply(event, at);
     }
 
@@ -333,13 +343,14 @@ impl Auditor {
                 second.incarnation.0
             ));
         }
+        self.flusher.journal.note(now, || Step::Asked);
         let questions = self.parts.ledger.questions(now);
         let canary = self.link.as_ref().map(|link| &link.canary);
         self.answers.ask(&self.parts.prover, canary, questions);
         if self.parts.ledger.wants_sighting(now) {
             self.answers.look_at_leaders(&self.parts.prover);
         }
-        self.reserve();
+        self.reserve(now);
         let coverage = placement::coverage(&self.leaders, &self.brokers);
         let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, self.paused.clone());
         let written = self.flusher.written(now).await;
@@ -348,7 +359,7 @@ impl Auditor {
         self.hand_over(nothing_to_write);
     }
 
-    fn reserve(&mut self) {
+    fn reserve(&mut self, now: Moment) {
         if self.topic_id.borrow().is_none() {
             return;
         }
@@ -362,6 +373,7 @@ impl Auditor {
                 if reserved.saturating_sub(sent) > size / 2 {
                     continue;
                 }
+                self.flusher.journal.note(now, || Step::Reserved { class, partition, number: size });
                 let sequences: Range<u64> = self.parts.ledger.reserve(class, partition, size);
                 self.reserved.insert(key, sequences.end);
                 self.flusher.reserve(Block { class, partition, sequences });
@@ -412,6 +424,7 @@ impl Auditor {
             stopping.await.ok();
             for class in self.parts.classes.clone() {
                 for partition in self.read.clone() {
+                    self.flusher.journal.note(self.parts.clock.now(), || Step::Released { class, partition });
                     self.parts.ledger.release(class, partition);
                 }
             }

@@ -149,6 +149,7 @@ async fn auditor(
         clock,
         store: store.clone(),
         ledger,
+        journal: config.canary.journal.clone(),
         fresh,
         lineage,
         incarnation,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::journal::Journal;
 use super::pacer::Block;
-use crate::audit::{Ledger, LedgerChanges};
+use crate::audit::{Ledger, LedgerChanges, Step};
 use crate::model::{ClusterName, Moment};
 use crate::store::{Store, StoreError};
 
@@ -35,10 +36,11 @@ pub(super) struct Flusher {
     /// After a failure nothing is tried before this; the pause doubles up to [`LONGEST_PAUSE`].
     retry_at: Duration,
     pause: Duration,
+    pub(super) journal: Journal,
 }
 
 impl Flusher {
-    pub(super) fn new(cluster: ClusterName, store: Store) -> Self {
+    pub(super) fn new(cluster: ClusterName, store: Store, journal: Journal) -> Self {
         Self {
             cluster,
             store,
@@ -48,6 +50,7 @@ impl Flusher {
             at: Duration::ZERO,
             retry_at: Duration::ZERO,
             pause: FIRST_PAUSE,
+            journal,
         }
     }
 
@@ -68,7 +71,10 @@ impl Flusher {
         let (changes, blocks) = match self.unsaved.take() {
             // A reservation made since is not in these; its blocks wait for the next transaction.
             Some(changes) => (changes, Vec::new()),
-            None => (Arc::new(ledger.take_changes()), std::mem::take(&mut self.waiting)),
+            None => {
+                self.journal.note(now, || Step::Taken);
+                (Arc::new(ledger.take_changes()), std::mem::take(&mut self.waiting))
+            }
         };
         self.at = now.mono;
         if changes.is_empty() {
@@ -94,6 +100,7 @@ impl Flusher {
         let Some(running) = self.running.take() else { return Vec::new() };
         match running.task.await {
             Ok(Ok(())) => {
+                self.journal.note(now, || Step::Kept);
                 self.unsaved = None;
                 self.pause = FIRST_PAUSE;
                 return running.blocks;

@@ -6,7 +6,8 @@ use super::record::{CanaryClass, CanaryRecord, Isolation, RecordKey};
 use crate::model::{BrokerId, EpochEnd, EpochSighting, LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicId};
 
 /// One thing that happened to the canary. The moment it happened travels beside it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The record was handed to the producer, and may be written from now on.
     Sent(RecordKey),

@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::anomaly::{Anomaly, AnomalyKey};
 use super::event::Event;
 use super::lane::Lane;
@@ -32,7 +34,7 @@ use super::tracked::Tracked;
 use crate::model::{BrokerId, Moment, Offset, PartitionId, Timestamp, TopicId};
 
 /// What the ledger judges by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerOptions {
     /// How long an acknowledgement may take.
     pub acknowledge_within: Duration,
@@ -263,6 +265,18 @@ impl Ledger {
                 debug_assert!(false, "{broken}");
             }
         }
+    }
+
+    /// What it judges by.
+    #[must_use]
+    pub fn options(&self) -> LedgerOptions {
+        self.options
+    }
+
+    /// When this process began.
+    #[must_use]
+    pub fn started(&self) -> Moment {
+        self.started
     }
 
     /// Where the reader is to start; none where nothing of this partition was read yet.

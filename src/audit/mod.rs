@@ -5,6 +5,7 @@ mod book;
 pub mod bound;
 pub mod event;
 mod history;
+pub mod journal;
 mod judge;
 mod lane;
 mod latency;
@@ -32,6 +33,7 @@ mod model_test;
 
 pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
 pub use event::{Event, Question, Reread, TransactionEnd, Unreadable};
+pub use journal::{JournalLine, Step};
 pub use ledger::{Ledger, LedgerOptions, SecondInstance, Stage};
 pub use placement::PlacementPlan;
 pub use record::{CanaryClass, CanaryRecord, Incarnation, Isolation, Lineage, RecordKey};

@@ -114,6 +114,8 @@ pub struct CanaryConfig {
     pub classes: Vec<String>,
     /// Records per second, class and partition.
     pub rate: f64,
+    /// Where all that happens to the canary is written down.
+    pub journal: Option<std::path::PathBuf>,
 }
 
 /// `[alert]`

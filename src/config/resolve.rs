@@ -106,6 +106,7 @@ fn cluster(values: &Values<'_>) -> ClusterConfig {
             deliver_within: values.duration("canary.deliver_within").unwrap_or_default(),
             classes: values.texts("canary.classes"),
             rate: values.value("canary.rate").as_ref().and_then(value::number).unwrap_or(1.0),
+            journal: values.text("canary.journal").map(Into::into),
         },
     }
 }

@@ -121,6 +121,13 @@ pub(crate) const KEYS: &[Key] = &[
         Some("[\"idempotent\"]"),
         "Which classes are sent: of `acks1`, `all`, `idempotent`.",
     ),
+    key(
+        Cluster,
+        "canary.journal",
+        Text,
+        None,
+        "A file to which all that happens to the canary is appended (up to 256 MiB), to replay a doubtful verdict.",
+    ),
     key(Cluster, "canary.rate", Rate, Some("1.0"), "Records per second, class and partition."),
     key(Alert, "severity", Severity, Some("\"warning\""), "Findings at or above it are told."),
     key(

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::ids::BrokerId;
 
 /// Like `Option`, but the absence carries its reason. Absence is never turned into 0 and never into "gone".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reading<T> {
     /// The value, as the cluster answered it.
     Read(T),

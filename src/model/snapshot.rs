@@ -53,7 +53,7 @@ pub struct MissingPart {
 }
 
 /// Who leads a partition, and in which term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedPartition {
     /// The leader; none while there is none.
     pub leader: Option<BrokerId>,
@@ -63,7 +63,7 @@ pub struct LedPartition {
 
 /// What one broker's own Metadata says of the leaders of one topic: the bound on the epoch of an acknowledgement
 /// received before `begun` (`docs/verdicts.md`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochSighting {
     /// The broker that answered.
     pub broker: BrokerId,

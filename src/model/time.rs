@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// One reading of both clocks: latencies and holds are judged by `mono`, only display and history use `wall`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// The wall clock, which may jump.
     pub wall: Timestamp,
