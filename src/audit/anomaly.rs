@@ -37,6 +37,9 @@ pub struct AnomalyKey {
 /// An answer to OffsetForLeaderEpoch, with its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochAnswer {
+    /// Who answered; none in rows of earlier versions.
+    #[serde(default)]
+    pub broker: Option<BrokerId>,
     /// The epoch asked for.
     pub asked: LeaderEpoch,
     /// The epoch of the leader that answered (sent as CurrentLeaderEpoch, so no other answers).

@@ -43,6 +43,7 @@ impl Ledger {
             record.and_then(|record| record.inquiry.as_ref()).is_some_and(|i| i.awaits_topic_since.is_some())
         });
         awaits_topic
+            || !self.unheard.is_empty()
             || self.unbounded.iter().any(|key| {
                 self.records.get(key).is_some_and(|record| {
                     record.state == State::Pending && record.acked.is_some_and(|acked| acked.until(at) >= UNBOUNDED_FOR)

@@ -9,7 +9,7 @@ use super::saved::Copy;
 use super::state::State;
 use super::tracked::Tracked;
 use super::when::When;
-use crate::model::{EpochEnd, LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicId};
+use crate::model::{BrokerId, EpochEnd, LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicId};
 
 /// So many anomalies are kept, the latest.
 const ANOMALIES_KEPT: usize = 256;
@@ -69,6 +69,7 @@ impl Ledger {
     #[expect(clippy::too_many_arguments, reason = "the fields of the event")]
     pub(super) fn epoch_end_told(
         &mut self,
+        broker: BrokerId,
         partition: PartitionId,
         asked: LeaderEpoch,
         current: LeaderEpoch,
@@ -79,11 +80,11 @@ impl Ledger {
     ) {
         // -1 proves nothing, and an end without the log start cannot tell truncated from trimmed.
         let (Reading::Read(Some(end)), Reading::Read(log_start)) = (end, log_start) else { return };
-        if !self.is_of_this_life(begun) {
+        if !self.may_count(broker, begun) {
             return;
         }
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        let answer = EpochAnswer { asked, current, end, log_start, told_at: at.wall };
+        let answer = EpochAnswer { broker: Some(broker), asked, current, end, log_start, told_at: at.wall };
         lane.keep(Told { answer, begun, at });
         let concerned: Vec<RecordKey> =
             lane.pending.iter().map(|(_, key)| *key).chain(lane.unchecked.iter().copied()).collect();
@@ -302,6 +303,17 @@ impl Ledger {
                 Decision::AwaitTopicSince(since.mono)
             }
         };
+        // The broker that answered named our topic before. If it does so after, it was never in another life between.
+        let by_answer = |told: &Told, reread: Option<Reread>| {
+            match told.answer.broker.and_then(|broker| self.named.get(&broker)) {
+                Some(named) if Some(named.id) != self.topic_id => Decision::Wait,
+                Some(named) if named.begun.mono >= told.at.mono => {
+                    Decision::Gone { epoch_answer: Some(told.answer), reread }
+                }
+                Some(_) => Decision::AwaitTopicSince(told.at.mono),
+                None => after(told.at, Some(told.answer), reread),
+            }
+        };
         // Another leader was elected since the proof: it is asked before a loss is stated.
         let standing = inquiry.proof.as_ref().filter(|(told, _)| Some(told.answer.current) >= lane.current());
         if let Some((told, says)) = standing {
@@ -314,12 +326,12 @@ impl Ledger {
                 Reread::BelowLogStart { .. } | Reread::Failed { .. } => false,
             });
             if is_borne_out {
-                return after(told.at, Some(told.answer), told_reread.map(|(reread, _, _)| reread.clone()));
+                return by_answer(told, told_reread.map(|(reread, _, _)| reread.clone()));
             }
             if *says == Says::BeyondTheEnd && inquiry.failed >= REREADS_FAILED {
                 // Nothing can be fetched there: the leader's own word on its log has to do, and it does.
                 let why = "no re-read was answered".to_owned();
-                return after(told.at, Some(told.answer), Some(Reread::Failed { why }));
+                return by_answer(told, Some(Reread::Failed { why }));
             }
         }
         if record.state != State::Pending {

@@ -157,6 +157,10 @@ pub struct Ledger {
     pub(super) former_topics: BTreeSet<TopicId>,
     /// The id that each broker named last.
     pub(super) named: BTreeMap<BrokerId, Named>,
+    /// Who was ever sighted, named an id or not.
+    pub(super) heard: BTreeSet<BrokerId>,
+    /// Who answered a question of proof before it was sighted: nobody knows which life of the topic it is in.
+    pub(super) unheard: BTreeSet<BrokerId>,
     /// Another id that somebody named, until a round of sightings decides.
     pub(super) topic_doubt: Option<(TopicId, Moment)>,
     pub(super) corrupt: u64,
@@ -195,6 +199,8 @@ impl Ledger {
             topic_since: None,
             former_topics: BTreeSet::new(),
             named: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             topic_doubt: None,
             corrupt: 0,
             foreign: 0,
@@ -250,8 +256,8 @@ impl Ledger {
             Event::ReaderMoved { isolation: _, partition, to } => self.reader_moved(partition, to, at),
             Event::TopicSighted { topic_id, partitions: _, begun } => self.topic_sighted(topic_id, begun, at),
             Event::EpochsSighted(sightings) => self.epochs_sighted(&sightings, at),
-            Event::EpochEndTold { broker: _, partition, asked, current, begun, end, log_start } => {
-                self.epoch_end_told(partition, asked, current, begun, end, log_start, at);
+            Event::EpochEndTold { broker, partition, asked, current, begun, end, log_start } => {
+                self.epoch_end_told(broker, partition, asked, current, begun, end, log_start, at);
             }
             Event::TransactionEnded { .. } | Event::LinkSighted { .. } => {}
             Event::RereadTold { isolation: _, partition, offset, begun, outcome } => {

@@ -159,6 +159,7 @@ mod tests {
 
     fn told(asked: i32, current: i32, end: (i32, i64), log_start: i64) -> Told {
         let answer = EpochAnswer {
+            broker: None,
             asked: epoch(asked),
             current: epoch(current),
             end: EpochEnd { leader_epoch: epoch(end.0), end_offset: offset(end.1) },

@@ -109,6 +109,7 @@ impl Ledger {
 
     pub(super) fn epochs_sighted(&mut self, sightings: &[EpochSighting], at: Moment) {
         self.note_lives(sightings, at);
+        self.hear(sightings);
         // Of another life of the topic, epochs say nothing of this one.
         let round: Vec<&EpochSighting> = sightings
             .iter()
@@ -155,6 +156,31 @@ impl Ledger {
             Some(named.id) == self.topic_id && (named.told.mono <= begun.mono || self.former_topics.is_empty())
         });
         is_past && is_agreed
+    }
+
+    /// True when an answer of this broker can be about our topic: it had named our id before it was asked. Where it never
+    /// names one, nobody who answers may be in another life.
+    pub(super) fn may_count(&mut self, broker: BrokerId, begun: Moment) -> bool {
+        let is_past = self.topic_since.is_none_or(|since| begun.mono >= since);
+        match self.named.get(&broker) {
+            Some(named) => is_past && Some(named.id) == self.topic_id && named.told.mono <= begun.mono,
+            None if self.heard.contains(&broker) => self.is_of_this_life(begun),
+            None => {
+                self.unheard.insert(broker);
+                false
+            }
+        }
+    }
+
+    /// Who was asked before it was sighted is asked again once it is.
+    fn hear(&mut self, sightings: &[EpochSighting]) {
+        let was_waited_for = sightings.iter().any(|seen| self.unheard.contains(&seen.broker));
+        self.heard.extend(sightings.iter().map(|seen| seen.broker));
+        if was_waited_for {
+            self.lanes.values_mut().for_each(|lane| lane.ask = super::lane::Ask::default());
+        }
+        // One that is not met again is not waited for: its answers are no longer asked for either.
+        self.unheard.clear();
     }
 
     /// Reads by name cannot tell a topic from its successor. They were about this topic if a round begun after them

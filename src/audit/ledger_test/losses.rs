@@ -28,6 +28,7 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
             "re-read, but the topic was not seen since",
             |s| {
                 after_election(s, 3);
+                s.wait(1);
                 s.end(0, 1, (0, 102), 0);
                 s.reread(102, Reread::AtEnd { high_watermark: offset(102) });
             },
@@ -79,7 +80,7 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
             |s| {
                 after_election(s, 3);
                 s.sight(&[(1, 1, 0), (2, 2, 1), (3, 2, 1)]);
-                s.end(0, 0, (0, 50), 0);
+                s.end_by(1, (0, 0), (0, 50), 0);
                 s.reread(102, Reread::AtEnd { high_watermark: offset(50) });
                 s.topic();
             },
@@ -153,9 +154,9 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
             "the log start could not be read",
             |s| {
                 after_election(s, 1);
-                let now = s.now;
+                let (now, broker) = (s.now, BrokerId(s.leader()));
                 s.tell(Event::EpochEndTold {
-                    broker: LEADER,
+                    broker,
                     partition: P,
                     asked: epoch(0),
                     current: epoch(1),
@@ -174,8 +175,9 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
                 let before = s.now;
                 s.wait(1);
                 after_election(s, 1);
+                let broker = BrokerId(s.leader());
                 s.tell(Event::EpochEndTold {
-                    broker: LEADER,
+                    broker,
                     partition: P,
                     asked: epoch(0),
                     current: epoch(1),
@@ -239,4 +241,93 @@ fn the_anomaly_holds_the_evidence_and_survives_a_restart() {
     assert_eq!(evidence["records"][0]["bracket"], serde_json::json!({"low": 0, "high": 0}));
     assert_eq!(evidence["records"][0]["reread"], serde_json::json!({"at_end": {"high_watermark": 101}}));
     assert_eq!(s.ledger.next_to_read(P), None);
+}
+
+#[test]
+fn only_the_broker_that_answers_has_to_confirm_the_topic() {
+    /// Acknowledged and bounded; one second later its leader is dead, and broker 2 leads and has been sighted.
+    fn dead(s: &mut Scene) {
+        s.ack(0, 100);
+        s.wait(5);
+        s.quiet(0);
+        s.wait(1);
+        s.sight(&[(2, 2, 1), (3, 2, 1)]);
+        s.wait(1);
+    }
+    fn told(s: &mut Scene) {
+        s.end(0, 1, (0, 100), 0);
+        s.wait(1);
+        s.reread(100, Reread::AtEnd { high_watermark: offset(100) });
+    }
+    run(&[
+        (
+            "the leader died one second ago, the new one answers and confirms",
+            |s| {
+                dead(s);
+                told(s);
+                assert!(s.ledger.wants_sighting(s.now));
+                s.sight(&[(2, 2, 1)]);
+            },
+            "lost 1",
+        ),
+        (
+            "another broker confirms",
+            |s| {
+                dead(s);
+                told(s);
+                s.sight(&[(3, 2, 1)]);
+                assert!(s.ledger.wants_sighting(s.now));
+            },
+            "pending 1",
+        ),
+        (
+            "it confirmed before it answered",
+            |s| {
+                dead(s);
+                s.sight(&[(2, 2, 1)]);
+                s.wait(1);
+                told(s);
+            },
+            "pending 1",
+        ),
+        (
+            "it had never been sighted",
+            |s| {
+                s.ack(0, 100);
+                s.wait(5);
+                s.quiet(0);
+                s.wait(1);
+                s.sight(&[(2, 4, 1), (3, 4, 1)]);
+                assert_eq!(s.ask(), ["ends of 0 1 from 1"]);
+                s.end(0, 1, (0, 100), 0);
+                assert!(s.ledger.wants_sighting(s.now));
+                s.sight(&[(2, 4, 1), (3, 4, 1), (4, 4, 1)]);
+                assert_eq!(s.ask(), ["ends of 0 1 from 1"], "asked again at once");
+                s.reread(100, Reread::AtEnd { high_watermark: offset(100) });
+                s.topic();
+            },
+            "pending 1",
+        ),
+        (
+            "it was still in a former life when it was asked",
+            |s| {
+                s.ack(0, 100);
+                s.wait(5);
+                s.quiet(0);
+                s.wait(1);
+                let own = std::mem::replace(&mut s.topic, TopicId([9; 16]));
+                s.sight(&[(4, 2, 1)]);
+                s.topic = own;
+                s.sight(&[(2, 4, 1), (3, 4, 1)]);
+                s.wait(1);
+                told(s);
+                s.wait(1);
+                s.sight(&[(2, 4, 1), (3, 4, 1), (4, 4, 1)]);
+                s.reread(100, Reread::AtEnd { high_watermark: offset(100) });
+                s.wait(1);
+                s.topic();
+            },
+            "pending 1",
+        ),
+    ]);
 }

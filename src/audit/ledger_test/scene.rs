@@ -9,8 +9,6 @@ pub(super) use crate::model::{
     Timestamp, TopicId,
 };
 
-/// Who answers where it does not matter who.
-pub(super) const LEADER: BrokerId = BrokerId(1);
 pub(super) const CLASS: CanaryClass = CanaryClass::Idempotent;
 pub(super) const P: PartitionId = PartitionId(0);
 pub(super) const LINEAGE: Lineage = Lineage([7; 16]);
@@ -128,10 +126,20 @@ impl Scene {
         });
     }
 
-    /// The leader of `current` says where `asked` ends, and then its log start.
+    /// The leader by the highest epoch of the last round.
+    pub(super) fn leader(&self) -> i32 {
+        self.views.iter().max_by_key(|(_, _, number)| *number).map_or(1, |(_, leader, _)| *leader)
+    }
+
+    /// The leader says where `asked` ends, and then its log start.
     pub(super) fn end(&mut self, asked: i32, current: i32, end: (i32, i64), log_start: i64) {
+        self.end_by(self.leader(), (asked, current), end, log_start);
+    }
+
+    /// The same, of a certain broker.
+    pub(super) fn end_by(&mut self, broker: i32, (asked, current): (i32, i32), end: (i32, i64), log_start: i64) {
         self.tell(Event::EpochEndTold {
-            broker: LEADER,
+            broker: BrokerId(broker),
             partition: P,
             asked: epoch(asked),
             current: epoch(current),
