@@ -280,7 +280,7 @@ impl Auditor {
         for partition in new {
             let end = if is_first { self.parts.prover.log_end(partition).await } else { None };
             for isolation in &self.isolations {
-                let offset = self.parts.ledger.next_to_read(partition).or(end);
+                let offset = self.parts.ledger.next_to_read(*isolation, partition).or(end);
                 starts.push((*isolation, ReadStart { partition, offset }));
             }
         }

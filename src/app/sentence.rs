@@ -19,19 +19,16 @@ pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView, now: Timestamp,
     let mut drafts: Vec<Draft> = recent.map(told).collect();
     drafts.extend(view.second_instance.map(|second| second_instance(topic, &second)));
     let Some(canary) = &view.canary else { return drafts };
-    for class in &canary.classes {
-        if class.counts.overdue == 0 {
-            continue;
-        }
-        for partition in canary.partitions.iter().filter(|partition| partition.overdue > 0) {
+    for partition in &canary.partitions {
+        for (class, overdue) in &partition.overdue_by_class {
             drafts.push(draft(&CanaryLoss {
-                class: class.class,
+                class: *class,
                 topic: topic.clone(),
                 topic_id: None,
                 partition: partition.partition,
                 leader_epoch: None,
                 kind: CanaryLossKind::Overdue,
-                records: partition.overdue,
+                records: *overdue,
                 offsets: Vec::new(),
                 log_end: None,
                 evidence: serde_json::json!({ "frontier": partition.frontier, "pending": partition.pending }),

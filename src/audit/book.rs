@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::{Class, Ledger};
-use super::record::{CanaryClass, Incarnation, RecordKey};
+use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
 use super::saved::{ClassRow, IncarnationRow, LedgerChanges, PartitionRow};
 use super::state::State;
 use super::summary::Counts;
@@ -154,14 +154,14 @@ impl Ledger {
             self.due.remove(&(due, key));
             let Some(record) = self.records.get_mut(&key) else { continue };
             record.due = None;
-            let lane = self.lanes.get(&key.partition);
+            let reader = self.lanes.get(&key.partition).map(|lane| lane.position(Isolation::of(key.class)));
             // A record sent after this one had been decided was read since: whatever there was is behind the reader.
             let is_passed = match record.acked.unwrap_or(record.sent).mono {
-                Some(mono) => lane.and_then(|lane| lane.read_through).is_some_and(|through| through > mono),
-                None => lane.is_some_and(|lane| lane.read_through.is_some()),
+                Some(mono) => reader.and_then(|reader| reader.read_through).is_some_and(|through| through > mono),
+                None => reader.is_some_and(|reader| reader.read_through.is_some()),
             };
-            let had_gap = lane
-                .and_then(|lane| lane.gap)
+            let had_gap = reader
+                .and_then(|reader| reader.gap)
                 .is_some_and(|gap| record.acked.unwrap_or(record.sent).mono.is_none_or(|mono| mono <= gap));
             match record.state {
                 State::IndeterminatePending if is_passed && had_gap => {
@@ -224,9 +224,10 @@ impl Ledger {
             let counts = Counts { corrupt: self.corrupt, foreign: self.foreign, ..kept.counts };
             Some(ClassRow { class: *class, since: kept.since, counts })
         });
-        let partitions = dirty.partitions.iter().filter_map(|partition| {
-            let lane = self.lanes.get(partition)?;
-            Some(PartitionRow { partition: *partition, frontier: lane.frontier, leader_epoch: lane.read_epoch })
+        let partitions = dirty.partitions.iter().filter_map(|(isolation, partition)| {
+            let position = self.lanes.get(partition)?.position(*isolation);
+            let (frontier, leader_epoch) = (position.frontier, position.read_epoch);
+            Some(PartitionRow { isolation: *isolation, partition: *partition, frontier, leader_epoch })
         });
         let incarnations = dirty.incarnations.iter().filter_map(|incarnation| {
             let started_at = *self.incarnations.get(incarnation)?;

@@ -4,7 +4,7 @@ use super::anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEviden
 use super::event::Reread;
 use super::ledger::Ledger;
 use super::proof::{self, Inquiry, Loss, Place, Says, Told};
-use super::record::RecordKey;
+use super::record::{Isolation, RecordKey};
 use super::saved::Copy;
 use super::state::State;
 use super::tracked::Tracked;
@@ -160,7 +160,7 @@ impl Ledger {
 
     pub(super) fn reread_told(
         &mut self,
-        partition: PartitionId,
+        (isolation, partition): (Isolation, PartitionId),
         offset: Offset,
         begun: Moment,
         outcome: &Reread,
@@ -172,7 +172,8 @@ impl Ledger {
         let concerned: Vec<RecordKey> = self
             .inquiries
             .iter()
-            .filter(|key| key.partition == partition && self.is_answered_by(**key, offset, outcome))
+            .filter(|key| key.partition == partition && Isolation::of(key.class) == isolation)
+            .filter(|key| self.is_answered_by(**key, offset, outcome))
             .copied()
             .collect();
         for key in concerned {

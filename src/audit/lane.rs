@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use super::history::LeaderHistory;
 use super::proof::Told;
-use super::record::{CanaryClass, Incarnation, RecordKey};
+use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
 use super::when::Backoff;
-use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
+use crate::model::{LeaderEpoch, Offset, PartitionId};
 
 /// Sorts before every key: the lower bound of an offset's keys.
 pub(super) const LEAST: RecordKey =
     RecordKey { incarnation: Incarnation(0), class: CanaryClass::Acks0, partition: PartitionId(i32::MIN), sequence: 0 };
 
-/// What the ledger knows of one partition.
+/// How far one reader has read a partition.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
+pub(super) struct Position {
     /// The next offset to read.
     pub(super) frontier: Option<Offset>,
     /// The highest epoch that the reader has read in.
@@ -24,6 +24,13 @@ pub(super) struct Lane {
     pub(super) read_through: Option<Duration>,
     /// When the reader was last moved over offsets it had not read.
     pub(super) gap: Option<Duration>,
+}
+
+/// What the ledger knows of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    uncommitted: Position,
+    committed: Position,
     pub(super) leaders: LeaderHistory,
     /// The latest answers of the leader of the highest epoch that answered, by the epoch asked for.
     pub(super) answers: BTreeMap<LeaderEpoch, Told>,
@@ -49,6 +56,22 @@ pub(super) struct Ask {
 }
 
 impl Lane {
+    /// Where the reader of this isolation level is. What the one has passed, the other may have before it: records of
+    /// open transactions, and control records, of which no reader tells.
+    pub(super) fn position(&self, isolation: Isolation) -> &Position {
+        match isolation {
+            Isolation::ReadUncommitted => &self.uncommitted,
+            Isolation::ReadCommitted => &self.committed,
+        }
+    }
+
+    pub(super) fn position_mut(&mut self, isolation: Isolation) -> &mut Position {
+        match isolation {
+            Isolation::ReadUncommitted => &mut self.uncommitted,
+            Isolation::ReadCommitted => &mut self.committed,
+        }
+    }
+
     /// The highest epoch sighted.
     pub(super) fn current(&self) -> Option<LeaderEpoch> {
         self.leaders.current().map(|(epoch, _)| epoch)
@@ -84,16 +107,12 @@ impl Lane {
     /// The log end as far as it is known.
     pub(super) fn log_end(&self) -> Option<Offset> {
         let told = self.answers.values().find(|told| told.answer.asked == told.answer.current);
-        told.map(|told| told.answer.end.end_offset).or(self.frontier)
+        told.map(|told| told.answer.end.end_offset).or(self.uncommitted.frontier.max(self.committed.frontier))
     }
 
     /// Forgets all that belongs to the former topic; the records have been judged already.
     pub(super) fn start_over(&mut self) {
         let indeterminate = std::mem::take(&mut self.indeterminate);
         *self = Self { indeterminate, ..Self::default() };
-    }
-
-    pub(super) fn set_gap(&mut self, at: Moment) {
-        self.gap = Some(at.mono);
     }
 }

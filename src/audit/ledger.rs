@@ -27,8 +27,8 @@ use super::anomaly::{Anomaly, AnomalyKey};
 use super::event::Event;
 use super::lane::Lane;
 use super::latency::Recent;
-use super::record::{CanaryClass, Incarnation, Lineage, RecordKey};
-use super::saved::ReservationRow;
+use super::record::{CanaryClass, Incarnation, Isolation, Lineage, RecordKey};
+use super::saved::{Copy, ReservationRow};
 use super::summary::Counts;
 use super::tracked::Tracked;
 use crate::model::{BrokerId, Moment, Offset, PartitionId, Timestamp, TopicId};
@@ -114,7 +114,7 @@ pub(super) struct Dirty {
     pub(super) records: BTreeSet<RecordKey>,
     pub(super) removed: BTreeSet<RecordKey>,
     pub(super) classes: BTreeSet<CanaryClass>,
-    pub(super) partitions: BTreeSet<PartitionId>,
+    pub(super) partitions: BTreeSet<(Isolation, PartitionId)>,
     pub(super) reservations: BTreeSet<(Incarnation, CanaryClass, PartitionId)>,
     pub(super) incarnations: BTreeSet<Incarnation>,
     pub(super) removed_incarnations: BTreeSet<Incarnation>,
@@ -249,19 +249,21 @@ impl Ledger {
             Event::Acked { key, offset, broker } => self.acked(key, offset, broker, at),
             Event::Rejected { key, error: _ } => self.rejected(key, at),
             Event::Indeterminate { key, error: _ } => self.indeterminate(key, at),
-            Event::Received { isolation: _, record, partition, offset, leader_epoch } => {
-                self.received(&record, partition, offset, leader_epoch, at);
+            Event::Received { isolation, record, partition, offset, leader_epoch } => {
+                self.received(isolation, &record, Copy { partition, offset, leader_epoch }, at);
             }
-            Event::Unreadable { isolation: _, partition, offset, what } => self.unreadable(partition, offset, what, at),
-            Event::ReaderMoved { isolation: _, partition, to } => self.reader_moved(partition, to, at),
+            Event::Unreadable { isolation, partition, offset, what } => {
+                self.unreadable((isolation, partition), offset, what, at);
+            }
+            Event::ReaderMoved { isolation, partition, to } => self.reader_moved(isolation, partition, to, at),
             Event::TopicSighted { topic_id, partitions: _, begun } => self.topic_sighted(topic_id, begun, at),
             Event::EpochsSighted(sightings) => self.epochs_sighted(&sightings, at),
             Event::EpochEndTold { broker, partition, asked, current, begun, end, log_start } => {
                 self.epoch_end_told(broker, partition, asked, current, begun, end, log_start, at);
             }
             Event::TransactionEnded { .. } | Event::LinkSighted { .. } => {}
-            Event::RereadTold { isolation: _, partition, offset, begun, outcome } => {
-                self.reread_told(partition, offset, begun, &outcome, at);
+            Event::RereadTold { isolation, partition, offset, begun, outcome } => {
+                self.reread_told((isolation, partition), offset, begun, &outcome, at);
             }
         }
         self.keep_within_bounds(at);
@@ -285,10 +287,10 @@ impl Ledger {
         self.started
     }
 
-    /// Where the reader is to start; none where nothing of this partition was read yet.
+    /// Where the reader of this isolation level is to start; none where it has read nothing of this partition yet.
     #[must_use]
-    pub fn next_to_read(&self, partition: PartitionId) -> Option<Offset> {
-        self.lanes.get(&partition).and_then(|lane| lane.frontier)
+    pub fn next_to_read(&self, isolation: Isolation, partition: PartitionId) -> Option<Offset> {
+        self.lanes.get(&partition).and_then(|lane| lane.position(isolation).frontier)
     }
 
     /// Who else writes with our lineage and started after us: we are to stop sending.

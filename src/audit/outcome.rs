@@ -2,7 +2,7 @@
 
 use super::ledger::{Ledger, Stage};
 use super::proof::Inquiry;
-use super::record::{CanaryClass, RecordKey};
+use super::record::{CanaryClass, Isolation, RecordKey};
 use super::saved::{Bracket, ReservationRow};
 use super::state::State;
 use super::tracked::Tracked;
@@ -93,7 +93,7 @@ impl Ledger {
 
     /// Notes since when the reader is beyond a pending record, if it is.
     pub(super) fn pass(&mut self, key: RecordKey, at: Moment) {
-        let frontier = self.lanes.get(&key.partition).and_then(|lane| lane.frontier);
+        let frontier = self.next_to_read(Isolation::of(key.class), key.partition);
         let Some(record) = self.records.get_mut(&key) else { return };
         if record.state != State::Pending || record.offset.is_none() || record.offset >= frontier {
             return;

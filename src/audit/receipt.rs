@@ -5,89 +5,97 @@ use super::event::Unreadable;
 use super::lane::LEAST;
 use super::ledger::{Ledger, SecondInstance, Stage};
 use super::proof::Loss;
-use super::record::{CanaryRecord, RecordKey};
+use super::record::{CanaryRecord, Isolation, RecordKey};
 use super::saved::Copy;
 use super::state::State;
 use super::when::When;
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
 
 impl Ledger {
-    pub(super) fn received(
-        &mut self,
-        record: &CanaryRecord,
-        partition: PartitionId,
-        offset: Offset,
-        leader_epoch: Option<LeaderEpoch>,
-        at: Moment,
-    ) {
+    pub(super) fn received(&mut self, isolation: Isolation, record: &CanaryRecord, copy: Copy, at: Moment) {
+        let Copy { partition, offset, leader_epoch } = copy;
         let key = record.key;
         if record.lineage != self.lineage {
-            self.unreadable(partition, offset, Unreadable::Foreign, at);
+            self.unreadable((isolation, partition), offset, Unreadable::Foreign, at);
             return;
         }
-        self.receive(record, Copy { partition, offset, leader_epoch }, at);
+        // What the other reader sees of a class is no receipt: read_uncommitted shows what may yet be aborted.
+        let is_its_reader = Isolation::of(key.class) == isolation;
+        if is_its_reader {
+            self.receive(record, copy, at);
+        }
         // What the reader still had of the former topic says nothing of its position in this one.
         if self.topic_id.is_none_or(|id| id == record.topic_id) {
-            if key.incarnation == self.incarnation {
+            if key.incarnation == self.incarnation && is_its_reader {
                 let sent = self.records.get(&key).and_then(|record| record.sent.mono);
-                let lane = self.lanes.entry(partition).or_default();
-                lane.read_through = lane.read_through.max(sent);
+                let position = self.lanes.entry(partition).or_default().position_mut(isolation);
+                position.read_through = position.read_through.max(sent);
             }
-            self.read_in_epoch(partition, leader_epoch, at);
-            self.advance(partition, offset.next(), at);
+            self.read_in_epoch(isolation, partition, leader_epoch, at);
+            self.advance(isolation, partition, offset.next(), at);
         }
     }
 
-    pub(super) fn unreadable(&mut self, partition: PartitionId, offset: Offset, what: Unreadable, at: Moment) {
+    pub(super) fn unreadable(
+        &mut self,
+        (isolation, partition): (Isolation, PartitionId),
+        offset: Offset,
+        what: Unreadable,
+        at: Moment,
+    ) {
         match what {
             Unreadable::Corrupt => self.corrupt += 1,
             Unreadable::Foreign => self.foreign += 1,
         }
         self.dirty.classes.extend(self.classes.keys().copied());
-        self.advance(partition, offset.next(), at);
+        self.advance(isolation, partition, offset.next(), at);
     }
 
-    pub(super) fn reader_moved(&mut self, partition: PartitionId, to: Offset, at: Moment) {
+    pub(super) fn reader_moved(&mut self, isolation: Isolation, partition: PartitionId, to: Offset, at: Moment) {
         let lane = self.lanes.entry(partition).or_default();
-        self.dirty.partitions.insert(partition);
-        if lane.frontier.is_some_and(|frontier| frontier < to) {
-            lane.set_gap(at);
+        self.dirty.partitions.insert((isolation, partition));
+        let position = lane.position_mut(isolation);
+        if position.frontier.is_some_and(|frontier| frontier < to) {
+            position.gap = Some(at.mono);
         } else {
-            lane.frontier = Some(to);
-            lane.order.clear();
+            position.frontier = Some(to);
+            lane.order.retain(|(_, class), _| Isolation::of(*class) != isolation);
             // Back to a point before them: the reader has not passed them in this history.
-            let keys: Vec<RecordKey> = lane.pending.range((to, LEAST)..).map(|(_, key)| *key).collect();
+            let passed = lane.pending.range((to, LEAST)..).filter(|(_, key)| Isolation::of(key.class) == isolation);
+            let keys: Vec<RecordKey> = passed.map(|(_, key)| *key).collect();
             for key in keys {
                 if let Some(inquiry) = self.records.get_mut(&key).and_then(|record| record.inquiry.as_mut()) {
                     inquiry.passed = None;
                 }
             }
         }
-        self.advance(partition, to, at);
+        self.advance(isolation, partition, to, at);
     }
 
     /// The reader is at least at `to`: pending records before it have been passed.
-    fn advance(&mut self, partition: PartitionId, to: Offset, at: Moment) {
+    fn advance(&mut self, isolation: Isolation, partition: PartitionId, to: Offset, at: Moment) {
         let lane = self.lanes.entry(partition).or_default();
-        if lane.frontier.is_some_and(|frontier| frontier >= to) {
+        let position = lane.position_mut(isolation);
+        if position.frontier.is_some_and(|frontier| frontier >= to) {
             return;
         }
-        lane.frontier = Some(to);
-        self.dirty.partitions.insert(partition);
-        let passed: Vec<RecordKey> = lane.pending.range(..(to, LEAST)).map(|(_, key)| *key).collect();
+        position.frontier = Some(to);
+        self.dirty.partitions.insert((isolation, partition));
+        let before = lane.pending.range(..(to, LEAST)).filter(|(_, key)| Isolation::of(key.class) == isolation);
+        let passed: Vec<RecordKey> = before.map(|(_, key)| *key).collect();
         for key in passed {
             self.pass(key, at);
         }
     }
 
     /// Past the first record of a term, nothing of an older one comes any more.
-    fn read_in_epoch(&mut self, partition: PartitionId, epoch: Option<LeaderEpoch>, at: Moment) {
-        let lane = self.lanes.entry(partition).or_default();
-        if epoch <= lane.read_epoch {
+    fn read_in_epoch(&mut self, isolation: Isolation, partition: PartitionId, epoch: Option<LeaderEpoch>, at: Moment) {
+        let position = self.lanes.entry(partition).or_default().position_mut(isolation);
+        if epoch <= position.read_epoch {
             return;
         }
-        lane.read_epoch = epoch;
-        self.dirty.partitions.insert(partition);
+        position.read_epoch = epoch;
+        self.dirty.partitions.insert((isolation, partition));
         self.let_older_terms_be_absent(partition, at);
     }
 
@@ -99,7 +107,7 @@ impl Ledger {
             .iter()
             .filter(|key| {
                 let high = self.records.get(key).and_then(|record| record.bracket.high);
-                high.is_some() && high < lane.read_epoch
+                high.is_some() && high < lane.position(Isolation::of(key.class)).read_epoch
             })
             .copied()
             .collect();

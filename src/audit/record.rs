@@ -52,16 +52,20 @@ impl fmt::Display for CanaryClass {
 }
 
 /// What a reader may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
     /// Every record up to the high watermark.
+    #[default]
     ReadUncommitted,
     /// Records of committed transactions, up to the last stable offset.
     ReadCommitted,
 }
 
 impl Isolation {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::ReadUncommitted, Self::ReadCommitted];
+
     /// How the records of a class are read.
     #[must_use]
     pub fn of(class: CanaryClass) -> Self {

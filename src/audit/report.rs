@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::anomaly::Anomaly;
 use super::ledger::{Ledger, Stage};
-use super::record::{CanaryClass, RecordKey};
+use super::record::{CanaryClass, Isolation, RecordKey};
 use super::state::State;
 use super::summary::{CanaryPartition, ClassSummary, Counts, Latency};
 use crate::model::{Moment, Offset, PartitionId};
@@ -45,19 +45,29 @@ impl Ledger {
     /// Each partition that something was sent to, read from, or sighted of.
     #[must_use]
     pub fn partitions(&self, at: Moment) -> Vec<CanaryPartition> {
-        let mut pending: BTreeMap<PartitionId, (u64, u64)> = BTreeMap::new();
+        let mut pending: BTreeMap<PartitionId, (u64, BTreeMap<CanaryClass, u64>)> = BTreeMap::new();
         for key in self.open.values() {
             if self.records.get(key).is_some_and(|record| record.state == State::Pending) {
                 let (pending, overdue) = pending.entry(key.partition).or_default();
                 *pending += 1;
-                *overdue += u64::from(self.is_overdue(key, at));
+                if self.is_overdue(key, at) {
+                    *overdue.entry(key.class).or_default() += 1;
+                }
             }
         }
         self.lanes
             .iter()
             .map(|(partition, lane)| {
-                let (pending, overdue) = pending.get(partition).copied().unwrap_or_default();
-                CanaryPartition { partition: *partition, frontier: lane.frontier.map(Offset::get), pending, overdue }
+                let (pending, overdue) = pending.remove(partition).unwrap_or_default();
+                let frontier = |isolation| lane.position(isolation).frontier.map(Offset::get);
+                CanaryPartition {
+                    partition: *partition,
+                    frontier: frontier(Isolation::ReadUncommitted),
+                    frontier_committed: frontier(Isolation::ReadCommitted),
+                    pending,
+                    overdue: overdue.values().sum(),
+                    overdue_by_class: overdue,
+                }
             })
             .collect()
     }

@@ -31,9 +31,9 @@ impl Ledger {
             ledger.foreign = ledger.foreign.max(row.counts.foreign);
         }
         for row in &saved.partitions {
-            let lane = ledger.lanes.entry(row.partition).or_default();
-            lane.frontier = row.frontier;
-            lane.read_epoch = row.leader_epoch;
+            let position = ledger.lanes.entry(row.partition).or_default().position_mut(row.isolation);
+            position.frontier = row.frontier;
+            position.read_epoch = row.leader_epoch;
         }
         ledger.anomalies = saved.anomalies.into_iter().map(|anomaly| (anomaly.key, anomaly)).collect();
         ledger.reservations =

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::{Anomaly, AnomalyKey};
-use super::record::{CanaryClass, Incarnation, RecordKey};
+use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
 use super::state::State;
 use super::summary::Counts;
 use crate::model::{BrokerId, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
@@ -70,10 +70,13 @@ pub struct ClassRow {
     pub counts: Counts,
 }
 
-/// How far one partition was read.
+/// How far one reader has read one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionRow {
-    /// Which.
+    /// Which reader; rows of earlier versions know only the one of all records.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// Which partition.
     pub partition: PartitionId,
     /// The next offset to read; none before the first.
     pub frontier: Option<Offset>,
@@ -114,7 +117,7 @@ pub struct LedgerChanges {
     pub removed_records: Vec<RecordKey>,
     /// Classes, by class.
     pub classes: Vec<ClassRow>,
-    /// Partitions, by partition.
+    /// Partitions, by isolation level and partition.
     pub partitions: Vec<PartitionRow>,
     /// Reservations, by incarnation, class and partition. On disk before any of their sequences is sent.
     pub reservations: Vec<ReservationRow>,

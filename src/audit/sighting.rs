@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ledger::{Ledger, Named};
-use super::record::RecordKey;
+use super::record::{Isolation, RecordKey};
 use super::state::State;
 use crate::model::{BrokerId, EpochSighting, Moment, PartitionId, TopicId};
 
@@ -102,9 +102,11 @@ impl Ledger {
             }
         }
         self.drop_inquiries();
-        let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
-        self.lanes.values_mut().for_each(super::lane::Lane::start_over);
-        self.dirty.partitions.extend(partitions);
+        for (partition, lane) in &mut self.lanes {
+            let read = Isolation::ALL.into_iter().filter(|isolation| lane.position(*isolation).frontier.is_some());
+            self.dirty.partitions.extend(read.map(|isolation| (isolation, *partition)));
+            lane.start_over();
+        }
     }
 
     pub(super) fn epochs_sighted(&mut self, sightings: &[EpochSighting], at: Moment) {

@@ -1,5 +1,7 @@
 //! The contract's sums and rates of one canary class.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::CanaryClass;
@@ -79,10 +81,14 @@ pub struct ClassSummary {
 pub struct CanaryPartition {
     /// Which.
     pub partition: PartitionId,
-    /// The next offset the reader will read; absent before the first.
+    /// The next offset the reader of all records will read; absent before the first.
     pub frontier: Option<i64>,
+    /// The next offset the reader of committed transactions will read; absent before the first.
+    pub frontier_committed: Option<i64>,
     /// Records neither delivered nor judged.
     pub pending: u64,
     /// Of these, those past `deliver_within`.
     pub overdue: u64,
+    /// The same by class; those without any are left out.
+    pub overdue_by_class: BTreeMap<CanaryClass, u64>,
 }

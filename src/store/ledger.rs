@@ -46,7 +46,7 @@ impl Store {
         Ok(SavedLedger {
             records: all(pool, cluster, "canary_record").await?,
             classes: all(pool, cluster, "canary_class").await?,
-            partitions: all(pool, cluster, "canary_partition").await?,
+            partitions: all(pool, cluster, "canary_position").await?,
             reservations: all(pool, cluster, "canary_reservation").await?,
             incarnations: all(pool, cluster, "canary_incarnation").await?,
             anomalies: all(pool, cluster, "canary_anomaly").await?,
@@ -104,8 +104,8 @@ pub(super) async fn write(
         Ok([Key::Text(row.class.as_str().to_owned())])
     })
     .await?;
-    upsert(connection, cluster, ("canary_partition", "partition"), &changes.partitions, |row| {
-        Ok([Key::Number(row.partition.0.into())])
+    upsert(connection, cluster, ("canary_position", "isolation, partition"), &changes.partitions, |row| {
+        Ok([Key::Text(row.isolation.as_str().to_owned()), Key::Number(row.partition.0.into())])
     })
     .await?;
     upsert(

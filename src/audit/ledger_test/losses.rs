@@ -240,7 +240,7 @@ fn the_anomaly_holds_the_evidence_and_survives_a_restart() {
     assert_eq!(evidence["records"][0]["epoch_answer"]["end"]["end_offset"], 101);
     assert_eq!(evidence["records"][0]["bracket"], serde_json::json!({"low": 0, "high": 0}));
     assert_eq!(evidence["records"][0]["reread"], serde_json::json!({"at_end": {"high_watermark": 101}}));
-    assert_eq!(s.ledger.next_to_read(P), None);
+    assert_eq!(s.ledger.next_to_read(Isolation::ReadUncommitted, P), None);
 }
 
 #[test]

@@ -311,7 +311,7 @@ fn unreadable_records_count_and_move_the_reader() {
         leader_epoch: None,
     });
     assert_eq!(s.sums(), "corrupt 1, foreign 2, pending 1");
-    assert_eq!(s.ledger.next_to_read(P), Some(offset(7)));
+    assert_eq!(s.ledger.next_to_read(Isolation::ReadUncommitted, P), Some(offset(7)));
 }
 
 #[test]
@@ -328,4 +328,60 @@ fn entries_into_an_outcome_are_counted_whatever_comes_first() {
         let counted = scene.ledger.outcomes().get(&(class, outcome)).copied().unwrap_or(0);
         assert_eq!(counted, want, "{outcome}");
     }
+}
+
+#[test]
+fn each_reader_has_its_own_position() {
+    let (all, committed) = (Isolation::ReadUncommitted, Isolation::ReadCommitted);
+    let mut s = Scene::new();
+    s.ack(0, 100);
+    s.wait(1);
+    s.quiet(0);
+    s.tell(Event::Unreadable { isolation: committed, partition: P, offset: offset(105), what: Unreadable::Foreign });
+    s.wait(6);
+    assert_eq!(s.ask(), Vec::<String>::new(), "passed by the reader of another class");
+    s.tell(Event::ReaderMoved { isolation: committed, partition: P, to: offset(90) });
+    s.tell(Event::ReaderMoved { isolation: all, partition: P, to: offset(90) });
+    s.tell(Event::Unreadable { isolation: all, partition: P, offset: offset(100), what: Unreadable::Foreign });
+    s.wait(6);
+    assert_eq!(s.ask(), ["ends of 0 from 0", "reread 100"]);
+    let next = |s: &Scene| (s.ledger.next_to_read(all, P), s.ledger.next_to_read(committed, P));
+    assert_eq!(next(&s), (Some(offset(101)), Some(offset(90))));
+    s.flush();
+    s.crash();
+    assert_eq!(next(&s), (Some(offset(101)), Some(offset(90))), "after a restart");
+    let page = s.ledger.partitions(s.now);
+    assert_eq!(page.first().map(|p| (p.frontier, p.frontier_committed)), Some((Some(101), Some(90))));
+}
+
+#[test]
+fn what_the_other_reader_sees_of_a_class_is_no_receipt() {
+    let mut s = Scene::new();
+    s.class = CanaryClass::Transactional;
+    s.send(0);
+    let record = s.record(0);
+    s.tell(Event::Received {
+        isolation: Isolation::ReadUncommitted,
+        record,
+        partition: P,
+        offset: offset(100),
+        leader_epoch: Some(epoch(0)),
+    });
+    assert_eq!(s.sums(), "in_flight 1");
+    assert_eq!(s.ledger.next_to_read(Isolation::ReadUncommitted, P), Some(offset(101)));
+    assert_eq!(s.ledger.next_to_read(Isolation::ReadCommitted, P), None);
+}
+
+#[test]
+fn what_is_overdue_is_told_by_class() {
+    let mut s = Scene::new();
+    s.ack(0, 100);
+    s.class = CanaryClass::Acks1;
+    s.ack(0, 101);
+    s.ack(1, 102);
+    s.wait(60);
+    let page = s.ledger.partitions(s.now);
+    let partition = page.first().expect("one partition");
+    let want = BTreeMap::from([(CanaryClass::Idempotent, 1), (CanaryClass::Acks1, 2)]);
+    assert_eq!((partition.pending, partition.overdue, &partition.overdue_by_class), (3, 3, &want));
 }

@@ -26,6 +26,7 @@ pub(super) struct Scene {
     pub(super) ledger: Ledger,
     pub(super) now: Moment,
     pub(super) incarnation: Incarnation,
+    pub(super) class: CanaryClass,
     pub(super) topic: TopicId,
     pub(super) saved: SavedLedger,
     /// What the last round of sightings said.
@@ -45,6 +46,7 @@ impl Scene {
             ledger,
             now,
             incarnation,
+            class: CLASS,
             topic: TopicId([1; 16]),
             saved: SavedLedger::default(),
             views: Vec::new(),
@@ -56,7 +58,7 @@ impl Scene {
 
     pub(super) fn tell(&mut self, event: Event) {
         self.ledger.apply(event, self.now);
-        self.ledger.summary(CLASS, self.now).counts.check(CLASS).expect("the sums hold");
+        self.ledger.summary(self.class, self.now).counts.check(self.class).expect("the sums hold");
     }
 
     pub(super) fn wait(&mut self, seconds: u64) {
@@ -65,7 +67,7 @@ impl Scene {
     }
 
     pub(super) fn key(&self, sequence: u64) -> RecordKey {
-        RecordKey { incarnation: self.incarnation, class: CLASS, partition: P, sequence }
+        RecordKey { incarnation: self.incarnation, class: self.class, partition: P, sequence }
     }
 
     pub(super) fn record(&self, sequence: u64) -> CanaryRecord {
@@ -118,7 +120,7 @@ impl Scene {
     pub(super) fn read(&mut self, sequence: u64, at: i64, number: i32) {
         let record = self.record(sequence);
         self.tell(Event::Received {
-            isolation: Isolation::ReadUncommitted,
+            isolation: Isolation::of(self.class),
             record,
             partition: P,
             offset: offset(at),
@@ -153,7 +155,7 @@ impl Scene {
 
     pub(super) fn reread(&mut self, at: i64, outcome: Reread) {
         self.tell(Event::RereadTold {
-            isolation: Isolation::ReadUncommitted,
+            isolation: Isolation::of(self.class),
             partition: P,
             offset: offset(at),
             begun: self.now,
@@ -186,14 +188,17 @@ impl Scene {
                 let epochs: Vec<String> = epochs.iter().map(ToString::to_string).collect();
                 format!("ends of {} from {current}", epochs.join(" "))
             }
-            Question::Reread { isolation: _, partition: _, offset } => format!("reread {offset}"),
+            Question::Reread { isolation, partition: _, offset } => {
+                assert_eq!(isolation, Isolation::of(self.class), "each class has its reader");
+                format!("reread {offset}")
+            }
         });
         shown.collect()
     }
 
     /// The sums that are not 0, without the trivial ones.
     pub(super) fn sums(&self) -> String {
-        let counts = serde_json::to_value(self.ledger.summary(CLASS, self.now).counts).expect("counts are JSON");
+        let counts = serde_json::to_value(self.ledger.summary(self.class, self.now).counts).expect("counts are JSON");
         let object = counts.as_object().expect("an object");
         let shown = object.iter().filter(|(word, count)| {
             !matches!(word.as_str(), "sent" | "acked" | "indeterminate" | "overdue") && count.as_u64() != Some(0)
@@ -213,7 +218,7 @@ impl SavedLedger {
         upsert(&mut self.records, changes.records, |row| row.key);
         self.records.retain(|row| !changes.removed_records.contains(&row.key));
         upsert(&mut self.classes, changes.classes, |row| row.class);
-        upsert(&mut self.partitions, changes.partitions, |row| row.partition);
+        upsert(&mut self.partitions, changes.partitions, |row| (row.isolation, row.partition));
         upsert(&mut self.reservations, changes.reservations, |row| (row.incarnation, row.class, row.partition));
         upsert(&mut self.incarnations, changes.incarnations, |row| row.incarnation);
         self.incarnations.retain(|row| !changes.removed_incarnations.contains(&row.incarnation));

@@ -281,7 +281,7 @@ impl World {
         self.unsent.clear();
         self.reports.clear();
         self.late.clear();
-        self.position = self.ledger.next_to_read(P).map_or(0, place);
+        self.position = self.ledger.next_to_read(Isolation::of(self.class), P).map_or(0, place);
         self.reader_epoch = None;
         self.topic = self.ledger.topic_id().unwrap_or(TopicId([0; 16]));
         // Who starts begins with a round.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::audit::{
-    Anomaly, AnomalyKey, AnomalyKind, Bracket, CanaryClass, ClassRow, Copy, Counts, Incarnation, IncarnationRow,
+    Anomaly, AnomalyKey, AnomalyKind, Bracket, CanaryClass, ClassRow, Copy, Counts, Incarnation, IncarnationRow, Isolation,
     LedgerChanges, PartitionRow, RecordKey, RecordRow, ReservationRow, SavedLedger, State,
 };
 use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId};
@@ -59,6 +59,7 @@ fn changes() -> LedgerChanges {
             counts: Counts { sent: 1_200, ..Counts::default() },
         }],
         partitions: vec![PartitionRow {
+            isolation: Isolation::ReadCommitted,
             partition: PartitionId(2),
             frontier: Offset::new(41),
             leader_epoch: LeaderEpoch::new(3),

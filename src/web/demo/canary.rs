@@ -73,8 +73,10 @@ pub(super) fn canary(at: Timestamp) -> PublishedCanary {
             .map(|partition| CanaryPartition {
                 partition: PartitionId(partition),
                 frontier: (partition != 1).then_some(152_001),
+                frontier_committed: (partition != 1).then_some(151_987),
                 pending: if partition == 1 { 14 } else { 1 },
                 overdue: if partition == 1 { 12 } else { 0 },
+                overdue_by_class: (partition == 1).then_some((CanaryClass::All, 12)).into_iter().collect(),
             })
             .collect(),
         paused: None,
