@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Reread;
-use super::record::{CanaryClass, RecordKey};
+use super::record::{CanaryClass, Isolation, RecordKey};
 use super::saved::Bracket;
 use crate::model::{BrokerId, EpochEnd, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
 
@@ -75,6 +75,9 @@ pub struct RecordEvidence {
     pub reread: Option<Reread>,
     /// All offsets it was read at.
     pub read_at: Vec<Offset>,
+    /// Whose view it was judged by; rows of earlier versions know only the one of all records.
+    #[serde(default)]
+    pub isolation: Isolation,
 }
 
 /// The records of one kind, class, partition and leader epoch.

@@ -95,6 +95,8 @@ impl Ledger {
             | State::TruncatedAfterDelivery
             | State::Expired
             | State::Untracked
+            | State::Aborted
+            | State::AbortedVisible
             | State::Rejected
             | State::Phantom
             | State::IndeterminateDelivered
@@ -178,6 +180,8 @@ impl Ledger {
                 | State::TruncatedAfterDelivery
                 | State::Expired
                 | State::Untracked
+                | State::Aborted
+                | State::AbortedVisible
                 | State::Rejected
                 | State::Phantom
                 | State::IndeterminateDelivered

@@ -28,6 +28,8 @@ pub(super) fn anomaly_of(record: &Tracked, key: RecordKey, topic_id: Option<Topi
         | State::Late
         | State::Expired
         | State::Untracked
+        | State::Aborted
+        | State::AbortedVisible
         | State::Rejected
         | State::Phantom
         | State::IndeterminatePending
@@ -394,6 +396,7 @@ impl Ledger {
             epoch_answer: loss.epoch_answer,
             reread: loss.reread.clone(),
             read_at: record.copies.iter().map(|copy| copy.offset).collect(),
+            isolation: Isolation::of(key.class),
         };
         let log_end = lane.and_then(super::lane::Lane::log_end);
         self.anomalies.entry(id).or_insert_with(|| Anomaly::new(id, at.wall)).add(evidence, log_end, at.wall);

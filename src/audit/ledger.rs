@@ -11,8 +11,11 @@
 //!     │ └ timed out, crashed ─► IndeterminatePending ─ received ──► IndeterminateDelivered
 //!     │                              ├ the reader is past every term it can be of ──► IndeterminateAbsent (revisable)
 //!     │                              └ topic re-created ──► IndeterminateExpired
-//!     └ definitely refused ───► Rejected ───── received ──────────► Phantom
+//!     ├ definitely refused ───► Rejected ───── received ──────────► Phantom
+//!     └ transaction aborted ──► Aborted ────── received ──────────► AbortedVisible
 //! ```
+//!
+//! A record of a transaction stays in `Sent` until the transaction has ended, acknowledged or not.
 //!
 //! The rules live beside it: `proof` (what an answer proves), `history` (the epochs of an ack), `judge` (verdicts),
 //! `receipt` (what was read), `ask` (questions), `book` (sums and rows).
@@ -261,7 +264,8 @@ impl Ledger {
             Event::EpochEndTold { broker, partition, asked, current, begun, end, log_start } => {
                 self.epoch_end_told(broker, partition, asked, current, begun, end, log_start, at);
             }
-            Event::TransactionEnded { .. } | Event::LinkSighted { .. } => {}
+            Event::TransactionEnded { records, end } => self.transaction_ended(&records, end, at),
+            Event::LinkSighted { .. } => {}
             Event::RereadTold { isolation, partition, offset, begun, outcome } => {
                 self.reread_told((isolation, partition), offset, begun, &outcome, at);
             }

@@ -5,3 +5,4 @@ mod receipts;
 mod restarts;
 mod scene;
 mod suspects;
+mod transactions;

@@ -24,6 +24,7 @@ pub mod state;
 pub mod summary;
 mod sums;
 mod tracked;
+mod transaction;
 mod when;
 
 #[cfg(test)]

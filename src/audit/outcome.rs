@@ -41,10 +41,25 @@ impl Ledger {
     pub(super) fn acked(&mut self, key: RecordKey, offset: Option<Offset>, broker: Option<BrokerId>, at: Moment) {
         // The offset that librdkafka reports for acks=0 is no offset.
         let offset = offset.filter(|_| key.class != CanaryClass::Acks0);
-        let Some(record) = self.records.get_mut(&key).filter(|record| record.state == State::Sent) else { return };
+        let is_open = |record: &&mut Tracked| record.state == State::Sent && record.acked.is_none();
+        let Some(record) = self.records.get_mut(&key).filter(is_open) else { return };
         record.acked = Some(When::from(at));
         record.offset = offset;
         record.broker = broker;
+        if key.class == CanaryClass::Transactional {
+            // Appended, and in flight until its transaction has ended.
+            self.dirty.records.insert(key);
+            return;
+        }
+        self.account_for(key, at);
+    }
+
+    /// The cluster has promised to keep it.
+    pub(super) fn account_for(&mut self, key: RecordKey, at: Moment) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        // Of a transaction this is the commit: the epoch's upper bound is looked for from here on.
+        record.acked = Some(When::from(at));
+        let offset = record.offset;
         let latency = record.sent.until(at).as_secs_f64();
         let to = match record.on_time {
             Some(true) => State::Delivered,

@@ -193,6 +193,7 @@ impl Ledger {
         match state {
             State::Pending => self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at),
             State::Rejected => self.settle(key, State::Phantom, at),
+            State::Aborted => self.settle(key, State::AbortedVisible, at),
             State::IndeterminatePending | State::IndeterminateAbsent | State::IndeterminateExpired => {
                 self.settle(key, State::IndeterminateDelivered, at);
             }
@@ -203,6 +204,7 @@ impl Ledger {
             | State::TruncatedAfterDelivery
             | State::Expired
             | State::Untracked
+            | State::AbortedVisible
             | State::Phantom
             | State::IndeterminateDelivered => {}
         }

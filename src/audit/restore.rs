@@ -56,6 +56,8 @@ impl Ledger {
                 | State::TruncatedAfterDelivery
                 | State::Expired
                 | State::Untracked
+                | State::Aborted
+                | State::AbortedVisible
                 | State::Rejected
                 | State::Phantom
                 | State::IndeterminatePending

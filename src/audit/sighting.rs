@@ -83,6 +83,8 @@ impl Ledger {
                 | State::TruncatedAfterDelivery
                 | State::Expired
                 | State::Untracked
+                | State::Aborted
+                | State::AbortedVisible
                 | State::Rejected
                 | State::Phantom
                 | State::IndeterminateDelivered

@@ -25,6 +25,10 @@ pub enum State {
     Expired,
     /// Acknowledged, but the ledger was full: no verdict.
     Untracked,
+    /// Of a transaction that was aborted: no reader of committed records may see it.
+    Aborted,
+    /// Of a transaction that was aborted, and read as if it had been committed.
+    AbortedVisible,
     /// Refused for sure.
     Rejected,
     /// Refused for sure, and read.
@@ -52,6 +56,8 @@ impl State {
             Self::TruncatedAfterDelivery => "truncated_after_delivery",
             Self::Expired => "expired",
             Self::Untracked => "untracked",
+            Self::Aborted => "aborted",
+            Self::AbortedVisible => "aborted_visible",
             Self::Rejected => "rejected",
             Self::Phantom => "phantom",
             Self::IndeterminatePending => "indeterminate",
@@ -72,6 +78,8 @@ impl State {
             | Self::TruncatedAfterDelivery
             | Self::Expired
             | Self::Untracked
+            | Self::Aborted
+            | Self::AbortedVisible
             | Self::Rejected
             | Self::Phantom
             | Self::IndeterminateDelivered
@@ -95,6 +103,8 @@ impl State {
             lost,
             truncated_after_delivery,
             expired,
+            aborted,
+            aborted_visible,
             untracked,
             indeterminate_pending,
             indeterminate_delivered,
@@ -117,6 +127,9 @@ impl State {
             Self::TruncatedAfterDelivery => vec![sent, accounted, truncated_after_delivery],
             Self::Expired => vec![sent, accounted, expired],
             Self::Untracked => vec![sent, accounted, untracked],
+            // Accounted for, and neither acknowledged nor lost: the contract's sum has a word of its own for it.
+            Self::Aborted => vec![sent, aborted],
+            Self::AbortedVisible => vec![sent, aborted, aborted_visible],
             Self::Rejected => vec![sent, rejected],
             Self::Phantom => vec![sent, rejected, phantom],
             Self::IndeterminatePending => vec![sent, indeterminate, indeterminate_pending],

@@ -81,6 +81,8 @@ impl Tracked {
             | State::TruncatedAfterDelivery
             | State::Expired
             | State::Untracked
+            | State::Aborted
+            | State::AbortedVisible
             | State::Rejected
             | State::Phantom
             | State::IndeterminatePending

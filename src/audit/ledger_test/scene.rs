@@ -117,6 +117,18 @@ impl Scene {
         self.tell(Event::Acked { key, offset: Offset::new(at), broker: None });
     }
 
+    /// Sent within a transaction and appended at the offset.
+    pub(super) fn append(&mut self, sequence: u64, at: i64) {
+        self.class = CanaryClass::Transactional;
+        self.ack(sequence, at);
+    }
+
+    /// The transaction of these records ended so.
+    pub(super) fn end_transaction(&mut self, sequences: &[u64], end: TransactionEnd) {
+        let records = sequences.iter().map(|sequence| self.key(*sequence)).collect();
+        self.tell(Event::TransactionEnded { records, end });
+    }
+
     pub(super) fn read(&mut self, sequence: u64, at: i64, number: i32) {
         let record = self.record(sequence);
         self.tell(Event::Received {

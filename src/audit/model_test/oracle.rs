@@ -24,6 +24,8 @@ impl World {
                 | State::Late
                 | State::Expired
                 | State::Untracked
+                | State::Aborted
+                | State::AbortedVisible
                 | State::Rejected
                 | State::Phantom
                 | State::IndeterminatePending
@@ -151,6 +153,8 @@ impl World {
                 }
                 State::Untracked => true,
                 State::Sent
+                | State::Aborted
+                | State::AbortedVisible
                 | State::Rejected
                 | State::Phantom
                 | State::IndeterminatePending
