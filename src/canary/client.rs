@@ -98,9 +98,12 @@ const REMOVED: &[&str] = &[
 /// What a class is, in librdkafka's words.
 fn class_rules(class: CanaryClass) -> Table {
     match class {
-        CanaryClass::Acks0 => &[("acks", "0"), ("enable.idempotence", "false")],
+        // Its links are told by statistics; twice a second costs nothing to speak of.
+        CanaryClass::Acks0 => &[("acks", "0"), ("enable.idempotence", "false"), ("statistics.interval.ms", "500")],
         CanaryClass::Acks1 => &[("acks", "1"), ("enable.idempotence", "false")],
-        CanaryClass::All => &[("acks", "all"), ("enable.idempotence", "false")],
+        // Each record is a request of its own, so that a retry may be overtaken by its neighbours: what several requests
+        // in flight without idempotence mean. librdkafka would batch whatever waits for a thread or for a connection.
+        CanaryClass::All => &[("acks", "all"), ("batch.num.messages", "1"), ("enable.idempotence", "false")],
         // The transactional.id is the cluster's and joins these at run time.
         CanaryClass::Idempotent | CanaryClass::Transactional => &[("acks", "all"), ("enable.idempotence", "true")],
     }

@@ -3,11 +3,14 @@
 mod client;
 mod cursor;
 mod intake;
+mod links;
 mod outcome;
 mod producer;
 mod raw;
 mod reader;
+mod reports;
 mod reread;
+mod standstill;
 #[cfg(test)]
 mod tests;
 pub mod topic;
@@ -15,6 +18,7 @@ pub mod topic;
 pub use client::problems;
 pub use producer::{Flushed, SendRefused};
 pub use reader::{ReadStart, ReaderCommand, ReaderNotice};
+pub use standstill::Standstill;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -112,6 +116,9 @@ impl Canary {
         let CanaryLinkOptions { kafka, topic, lineage, classes, starts } = options;
         let mut producers = BTreeMap::new();
         for class in classes {
+            if *class == CanaryClass::Transactional {
+                return Err(CanaryError::ClassNotOffered(*class));
+            }
             let producer = Producer::start(kafka, *class, topic.clone(), clock, events.clone())?;
             producers.insert(*class, producer);
         }
@@ -137,6 +144,13 @@ impl Canary {
             Some(producer) => producer.send(record).await,
             None => Err(SendRefused::NotRunning),
         }
+    }
+
+    /// The classes that do not send now, and why; each goes on by itself unless it is fenced.
+    #[must_use]
+    pub fn standstills(&self) -> BTreeMap<CanaryClass, Standstill> {
+        let of = |(class, producer): (&CanaryClass, &Producer)| producer.standstill().map(|why| (*class, why));
+        self.producers.iter().filter_map(of).collect()
     }
 
     /// Tells the reader of this isolation level what to do, in the order told.

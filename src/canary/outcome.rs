@@ -44,6 +44,12 @@ pub(super) fn outcome(status: Persistence, error: Option<RDKafkaErrorCode>, offs
     }
 }
 
+/// The outcome of a delivery report of acks0: written to a connection, or as for the other classes where it was not. The
+/// offset it tells means nothing, and librdkafka calls such a record possibly persisted.
+pub(super) fn unacknowledged(status: Persistence, error: Option<RDKafkaErrorCode>) -> Outcome {
+    if error.is_none() { Outcome::Acked(None) } else { outcome(status, error, -1) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +163,37 @@ mod tests {
         ];
         for (name, status, error, offset, want) in cases {
             assert_eq!(outcome(status, error, offset), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_nobody_acknowledges_has_no_offset() {
+        use Persistence::{NotPersisted, Persisted, PossiblyPersisted};
+        use RDKafkaErrorCode as Code;
+        let cases = [
+            ("written to a connection", PossiblyPersisted, None, Outcome::Acked(None)),
+            ("believed persisted", Persisted, None, Outcome::Acked(None)),
+            (
+                "timed out in the queue",
+                NotPersisted,
+                Some(Code::MessageTimedOut),
+                Outcome::Indeterminate(Code::MessageTimedOut.to_string()),
+            ),
+            (
+                "disconnected half-way",
+                PossiblyPersisted,
+                Some(Code::BrokerTransportFailure),
+                Outcome::Indeterminate(Code::BrokerTransportFailure.to_string()),
+            ),
+            (
+                "refused before it was written",
+                NotPersisted,
+                Some(Code::MessageSizeTooLarge),
+                Outcome::Rejected(Code::MessageSizeTooLarge.to_string()),
+            ),
+        ];
+        for (name, status, error, want) in cases {
+            assert_eq!(unacknowledged(status, error), want, "{name}");
         }
     }
 

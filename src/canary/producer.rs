@@ -9,24 +9,26 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig};
-use tokio::sync::{mpsc, oneshot, watch};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::CanaryError;
-use super::client::{Role, config, log_line};
-use super::outcome::{Outcome, outcome};
-use super::raw;
+use super::client::{Role, config};
+use super::links::Links;
+use super::reports::Reports;
+use super::standstill::{Standing, Standstill};
 use crate::audit::{CanaryClass, CanaryRecord, Event, RecordKey, payload};
 use crate::clock::Clock;
 use crate::model::{Moment, TopicName};
 
 /// How long one poll serves librdkafka before the thread looks at anything else.
 const POLL: Duration = Duration::from_millis(100);
-/// How long until a client that could not be made is tried again.
+/// How long until a client that could not be made, or failed for good, is made anew; it doubles up to [`RETRY_AT_MOST`].
 const RETRY: Duration = Duration::from_secs(1);
+/// The longest wait for a new client, and how long one must have lived for the next to be made at once.
+const RETRY_AT_MOST: Duration = Duration::from_secs(30);
 /// How long the reports of purged records are waited for. They are made at once, by librdkafka itself.
 const PURGE: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,7 @@ pub struct Flushed {
     pub unresolved: u64,
 }
 
-type Client = BaseProducer<Reports>;
+pub(super) type Client = BaseProducer<Reports>;
 
 /// One class's producer.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ pub(crate) struct Producer {
     clock: Clock,
     events: mpsc::Sender<(Event, Moment)>,
     client: watch::Receiver<Option<Shared>>,
+    standing: Standing,
     stop: std_mpsc::Sender<Duration>,
     stopped: oneshot::Receiver<Flushed>,
 }
@@ -74,7 +77,8 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Producer {
-    /// Starts the class's producer. It asks for its producer id at once, so that no record waits for one later.
+    /// Starts the class's producer. It asks for its producer id at once, so that no record waits for one later. Only what
+    /// the connection section says wrong is an error: any other client that cannot be made is tried again, by itself.
     pub(crate) fn start(
         kafka: &BTreeMap<String, String>,
         class: CanaryClass,
@@ -82,23 +86,37 @@ impl Producer {
         clock: Clock,
         events: mpsc::Sender<(Event, Moment)>,
     ) -> Result<Self, CanaryError> {
-        if matches!(class, CanaryClass::Acks0 | CanaryClass::Transactional) {
-            return Err(CanaryError::ClassNotOffered(class));
-        }
-        let maker = Maker { config: config(kafka, Role::Producer(class)), class, clock, events: events.clone() };
-        let client = Arc::new(maker.client()?);
-        let (current, receiver) = watch::channel(Some(Shared(Arc::clone(&client))));
+        let standing = Standing::new(None);
+        // What the wall clock says keeps the numbers of one start apart from those of another.
+        let number = u64::try_from(clock.wall().as_millis()).unwrap_or(0) << 16;
+        let links = (class == CanaryClass::Acks0).then(|| Arc::new(Mutex::new(Links::new(topic.clone(), number))));
+        let config = config(kafka, Role::Producer(class));
+        let maker = Maker { config, class, clock, events: events.clone(), standing: standing.clone(), links };
+        let first = match maker.client() {
+            Ok(made) => Some(made),
+            Err(error @ KafkaError::ClientConfig(..)) => return Err(error.into()),
+            Err(error) => {
+                maker.fails(&error.to_string());
+                None
+            }
+        };
+        let (current, receiver) = watch::channel(first.as_ref().map(|made| Shared(Arc::clone(&made.client))));
         let (stop, stops) = std_mpsc::channel();
         let (done, stopped) = oneshot::channel();
         std::thread::Builder::new()
             .name(format!("canary-{class}"))
             .spawn(move || {
-                let flushed = serve(&maker, client, &current, &stops);
+                let flushed = serve(&maker, first, &current, &stops);
                 // Nobody waits when the daemon goes down without a stop.
                 done.send(flushed).ok();
             })
             .map_err(CanaryError::Thread)?;
-        Ok(Self { topic, clock, events, client: receiver, stop, stopped })
+        Ok(Self { topic, clock, events, client: receiver, standing, stop, stopped })
+    }
+
+    /// Why it does not send now; nothing while it does.
+    pub(crate) fn standstill(&self) -> Option<Standstill> {
+        self.standing.now()
     }
 
     /// Hands a record over. Its `Sent` event is out before any outcome of it can be, and its outcome always follows.
@@ -129,58 +147,114 @@ impl Producer {
     }
 }
 
-struct Maker {
-    config: ClientConfig,
-    class: CanaryClass,
-    clock: Clock,
-    events: mpsc::Sender<(Event, Moment)>,
+/// A new client.
+pub(super) struct Made {
+    pub(super) client: Arc<Client>,
+    /// The monotonic times between which it was made.
+    between: (Duration, Duration),
+}
+
+/// What a class's clients are made of.
+pub(super) struct Maker {
+    pub(super) config: ClientConfig,
+    pub(super) class: CanaryClass,
+    pub(super) clock: Clock,
+    pub(super) events: mpsc::Sender<(Event, Moment)>,
+    pub(super) standing: Standing,
+    pub(super) links: Option<Arc<Mutex<Links>>>,
 }
 
 impl Maker {
-    fn client(&self) -> Result<Client, KafkaError> {
-        let reports = Reports { class: self.class, clock: self.clock, events: self.events.clone() };
-        self.config.create_with_context(reports)
+    pub(super) fn client(&self) -> Result<Made, KafkaError> {
+        let Self { class, clock, events, standing, links, .. } = self;
+        let reports = Reports {
+            class: *class,
+            clock: *clock,
+            events: events.clone(),
+            standing: standing.clone(),
+            links: links.clone(),
+        };
+        let before = clock.now().mono;
+        let client = Arc::new(self.config.create_with_context(reports)?);
+        Ok(Made { client, between: (before, clock.now().mono) })
+    }
+
+    /// Says that the class stands still, and why.
+    pub(super) fn fails(&self, why: &str) {
+        tracing::warn!(class = %self.class, why, "the canary's producer does not send: a new one is made");
+        self.standing.waits(why);
     }
 }
 
 /// The thread: polls until told to stop, then flushes.
 fn serve(
     maker: &Maker,
-    first: Arc<Client>,
+    first: Option<Made>,
     current: &watch::Sender<Option<Shared>>,
     stops: &std_mpsc::Receiver<Duration>,
 ) -> Flushed {
-    let mut client = first;
+    let mut next = first;
+    let mut patience = Patience::default();
     loop {
-        client.poll(POLL);
-        match stops.try_recv() {
-            Ok(deadline) => return retire(client, current, deadline),
-            Err(std_mpsc::TryRecvError::Disconnected) => return retire(client, current, Duration::ZERO),
-            Err(std_mpsc::TryRecvError::Empty) => {}
+        let Some(Made { client, between: (before, born) }) = next.take().or_else(|| anew(maker, stops, &mut patience))
+        else {
+            return Flushed::default();
+        };
+        if let Some(links) = &maker.links {
+            // Its statistics come when it is polled, and here alone.
+            links.blocking_lock().renew(before, born);
         }
-        if let Some((code, reason)) = client.client().fatal_error() {
-            tracing::warn!(class = %maker.class, %code, reason, "the producer failed for good: a new one is made");
-            let _lost = retire(client, current, Duration::ZERO);
-            match anew(maker, stops) {
-                Some(next) => client = next,
-                None => return Flushed::default(),
+        current.send_replace(Some(Shared(Arc::clone(&client))));
+        let why = loop {
+            client.poll(POLL);
+            match stops.try_recv() {
+                Ok(deadline) => return retire(client, current, deadline),
+                Err(std_mpsc::TryRecvError::Disconnected) => return retire(client, current, Duration::ZERO),
+                Err(std_mpsc::TryRecvError::Empty) => {}
             }
-            current.send_replace(Some(Shared(Arc::clone(&client))));
-        }
+            if let Some((code, reason)) = client.client().fatal_error() {
+                break format!("{code}: {reason}");
+            }
+        };
+        maker.fails(&why);
+        retire(client, current, Duration::ZERO);
+        patience.failed_after(maker.clock.now().mono - born);
     }
 }
 
 /// A new client, or nothing when told to stop first.
-fn anew(maker: &Maker, stops: &std_mpsc::Receiver<Duration>) -> Option<Arc<Client>> {
+fn anew(maker: &Maker, stops: &std_mpsc::Receiver<Duration>, patience: &mut Patience) -> Option<Made> {
     loop {
-        match maker.client() {
-            Ok(client) => return Some(Arc::new(client)),
-            Err(error) => tracing::warn!(class = %maker.class, %error, "no new producer"),
-        }
-        match stops.recv_timeout(RETRY) {
+        match stops.recv_timeout(patience.wait()) {
             Ok(_) | Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
             Err(std_mpsc::RecvTimeoutError::Timeout) => {}
         }
+        match maker.client() {
+            Ok(made) => return Some(made),
+            Err(error) => maker.fails(&error.to_string()),
+        }
+        patience.failed_after(Duration::ZERO);
+    }
+}
+
+/// How long the next client is waited with: one that fails at once, for want of a right, fails again.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// In a row, each soon after the one before.
+    failures: u32,
+}
+
+impl Patience {
+    pub(super) fn wait(&self) -> Duration {
+        match self.failures {
+            0 | 1 => Duration::ZERO,
+            more => (RETRY * 2_u32.saturating_pow((more - 2).min(16))).min(RETRY_AT_MOST),
+        }
+    }
+
+    /// The last client failed, having lived so long.
+    pub(super) fn failed_after(&mut self, lived: Duration) {
+        self.failures = if lived >= RETRY_AT_MOST { 1 } else { self.failures.saturating_add(1) };
     }
 }
 
@@ -201,45 +275,22 @@ fn retire(client: Arc<Client>, current: &watch::Sender<Option<Shared>>, deadline
     Flushed { unresolved }
 }
 
-/// Turns delivery reports into events, on the polling thread.
-struct Reports {
-    class: CanaryClass,
-    clock: Clock,
-    events: mpsc::Sender<(Event, Moment)>,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log_line(self.class.as_str(), level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        // The log line of the same trouble is out already; a fatal one is asked for by the thread.
-        tracing::debug!(client = self.class.as_str(), %error, reason, "librdkafka");
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<RecordKey>;
-
-    fn delivery(&self, report: &DeliveryResult<'_>, key: Self::DeliveryOpaque) {
-        let at = self.clock.now();
-        let (message, error) = match report {
-            Ok(message) => (message, None),
-            Err((error, message)) => (message, error.rdkafka_error_code()),
-        };
-        let offset = rdkafka::Message::offset(message);
-        let event = match outcome(raw::persistence(message), error, offset) {
-            Outcome::Acked(offset) => Event::Acked { key: *key, offset, broker: raw::broker(message) },
-            Outcome::Rejected(error) => Event::Rejected { key: *key, error },
-            Outcome::Indeterminate(error) => Event::Indeterminate { key: *key, error },
-        };
-        if self.events.blocking_send((event, at)).is_err() {
-            tracing::debug!(class = %self.class, "an outcome came after the ledger was closed");
-        }
-    }
-}
-
 fn text(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_fails_at_once_is_made_anew_ever_more_slowly() {
+        let mut patience = Patience::default();
+        let mut waits = vec![patience.wait().as_secs()];
+        for lived in [0, 0, 5, 0, 0, 0, 0, 0, 60, 2] {
+            patience.failed_after(Duration::from_secs(lived));
+            waits.push(patience.wait().as_secs());
+        }
+        assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 30, 30, 0, 1]);
+    }
 }

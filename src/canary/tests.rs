@@ -50,11 +50,15 @@ fn start(mock: Mock, starts: Vec<ReadStart>) -> Bench {
 }
 
 fn start_with_room(mock: Mock, starts: Vec<ReadStart>, room: usize) -> Bench {
+    start_classes(mock, &[CanaryClass::Idempotent], starts, room)
+}
+
+fn start_classes(mock: Mock, classes: &[CanaryClass], starts: Vec<ReadStart>, room: usize) -> Bench {
     let options = CanaryLinkOptions {
         kafka: kafka(&mock),
         topic: TOPIC.into(),
         lineage: OURS,
-        classes: BTreeSet::from([CanaryClass::Idempotent]),
+        classes: classes.iter().copied().collect(),
         starts,
     };
     let (tell, events) = mpsc::channel(room);
@@ -68,15 +72,14 @@ fn from_log_start(partitions: i32) -> Vec<ReadStart> {
 }
 
 fn record(partition: i32, sequence: u64) -> CanaryRecord {
+    record_of(CanaryClass::Idempotent, partition, sequence)
+}
+
+fn record_of(class: CanaryClass, partition: i32, sequence: u64) -> CanaryRecord {
     CanaryRecord {
         topic_id: TopicId([3; 16]),
         lineage: OURS,
-        key: RecordKey {
-            incarnation: Incarnation(1),
-            class: CanaryClass::Idempotent,
-            partition: PartitionId(partition),
-            sequence,
-        },
+        key: RecordKey { incarnation: Incarnation(1), class, partition: PartitionId(partition), sequence },
         sent_at: Timestamp::from_millis(0),
     }
 }
@@ -219,6 +222,65 @@ async fn no_outcome_is_dropped_where_there_is_hardly_any_room() {
 }
 
 #[tokio::test]
+async fn each_level_of_acknowledgement_tells_who_acknowledged_and_where() {
+    for class in [CanaryClass::Acks1, CanaryClass::All] {
+        let mut bench = start_classes(mock(3, 1), &[class], from_log_start(1), 64);
+        bench.mock.partition_leader(TOPIC, 0, Some(2)).expect("a leader");
+        for sequence in 0..3 {
+            bench.canary.send(&record_of(class, 0, sequence)).await.expect("taken");
+            let acked = bench.until(|event| matches!(event, Event::Acked { .. }).then(|| event.clone())).await;
+            let Event::Acked { key, offset: Some(_), broker: Some(_) } = acked else { panic!("{class}: {acked:?}") };
+            assert_eq!(key, record_of(class, 0, sequence).key);
+        }
+        assert_eq!(bench.canary.standstills(), BTreeMap::new());
+    }
+}
+
+#[tokio::test]
+async fn a_retry_of_class_all_is_overtaken_by_its_neighbours() {
+    let mut bench = start_classes(mock(1, 1), &[CanaryClass::All], from_log_start(1), 64);
+    let record = |sequence| record_of(CanaryClass::All, 0, sequence);
+    assert_eq!(bench.acked(&record(0)).await, offset(0));
+    bench.mock.broker_round_trip_time(1, Duration::from_millis(200)).expect("slow");
+    bench.mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]);
+    for sequence in 1..6 {
+        bench.canary.send(&record(sequence)).await.expect("taken");
+    }
+    let mut order = Vec::new();
+    while order.len() < 6 {
+        if let Event::Received { record, .. } = bench.event().await {
+            order.push(record.key.sequence);
+        }
+    }
+    // All five were under way at once, each for itself: the first came to nothing, and was tried again behind the others.
+    assert_eq!(order, [0, 2, 3, 4, 5, 1]);
+}
+
+#[tokio::test]
+async fn what_nobody_acknowledges_is_told_without_a_place_and_with_its_link() {
+    let mut bench = start_classes(mock(2, 1), &[CanaryClass::Acks0], from_log_start(1), 64);
+    bench.mock.partition_leader(TOPIC, 0, Some(1)).expect("a leader");
+    let record = |sequence| record_of(CanaryClass::Acks0, 0, sequence);
+    bench.canary.send(&record(0)).await.expect("taken");
+    let acked = bench.until(|event| matches!(event, Event::Acked { .. }).then(|| event.clone())).await;
+    assert_eq!(acked, Event::Acked { key: record(0).key, offset: None, broker: None });
+    let link = |event: &Event| if let Event::LinkSighted { link: Some(link), .. } = event { Some(*link) } else { None };
+    let first = bench.until(link).await;
+    assert_eq!(bench.until(link).await, first, "nothing happened");
+    bench.mock.broker_down(1).expect("down");
+    bench.mock.broker_up(1).expect("up");
+    let second = timeout(LONG, async {
+        loop {
+            let now = bench.until(link).await;
+            if now != first {
+                return now;
+            }
+        }
+    });
+    assert!(second.await.expect("another number") > first);
+}
+
+#[tokio::test]
 async fn a_reader_stops_though_nobody_receives() {
     let mut bench = start(mock(1, 1), Vec::new());
     for sequence in 0..8 {
@@ -351,7 +413,7 @@ async fn a_reread_without_an_answer_says_so_in_time() {
 
 #[tokio::test]
 async fn classes_that_need_more_than_this_are_refused() {
-    for class in [CanaryClass::Acks0, CanaryClass::Transactional] {
+    for class in [CanaryClass::Transactional] {
         let options = CanaryLinkOptions {
             kafka: BTreeMap::new(),
             topic: TOPIC.into(),
