@@ -21,7 +21,7 @@ use super::proof::{Answer, Answers, Moved, Prover, Stopped};
 use super::view::{AuditView, Viewer};
 use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, Step, placement};
 use crate::canary::topic::TopicPlan;
-use crate::canary::{Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice};
+use crate::canary::{Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, TransactionMix};
 use crate::clock::Clock;
 use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName};
 use crate::store::Store;
@@ -314,6 +314,7 @@ impl Auditor {
             lineage: parts.lineage,
             classes: parts.classes.iter().copied().collect(),
             starts: Vec::new(),
+            transactions: TransactionMix::default(),
         };
         let canary = Arc::new(Canary::start(&options, parts.clock, events, notices)?);
         // Reservations bound it: one and a half blocks a class and partition.

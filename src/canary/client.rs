@@ -104,8 +104,17 @@ fn class_rules(class: CanaryClass) -> Table {
         // Each record is a request of its own, so that a retry may be overtaken by its neighbours: what several requests
         // in flight without idempotence mean. librdkafka would batch whatever waits for a thread or for a connection.
         CanaryClass::All => &[("acks", "all"), ("batch.num.messages", "1"), ("enable.idempotence", "false")],
-        // The transactional.id is the cluster's and joins these at run time.
-        CanaryClass::Idempotent | CanaryClass::Transactional => &[("acks", "all"), ("enable.idempotence", "true")],
+        CanaryClass::Idempotent => &[("acks", "all"), ("enable.idempotence", "true")],
+        // The transactional.id is the cluster's and joins these at run time. A transaction that we leave behind, by a crash,
+        // holds the last stable offset of its partitions until the coordinator gives it up: for so long whoever else reads
+        // the canary topic with read_committed, and nobody reads any other topic of ours, waits. Longer than any failover.
+        // librdkafka wants messages to give up before their transaction does.
+        CanaryClass::Transactional => &[
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("message.timeout.ms", "25000"),
+            ("transaction.timeout.ms", "30000"),
+        ],
     }
 }
 
@@ -144,6 +153,10 @@ pub(crate) fn properties(kafka: &BTreeMap<String, String>, role: Role) -> BTreeM
     }
     for name in REMOVED {
         properties.remove(*name);
+    }
+    if role == Role::Producer(CanaryClass::Transactional) {
+        // The alias of one of its rules.
+        properties.remove("delivery.timeout.ms");
     }
     for (name, value) in rules(role).into_iter().flatten() {
         properties.insert((*name).to_owned(), (*value).to_owned());

@@ -2,8 +2,10 @@
 
 mod client;
 mod cursor;
+mod ending;
 mod intake;
 mod links;
+mod mix;
 mod outcome;
 mod producer;
 mod raw;
@@ -14,8 +16,10 @@ mod standstill;
 #[cfg(test)]
 mod tests;
 pub mod topic;
+mod transactional;
 
 pub use client::problems;
+pub use mix::TransactionMix;
 pub use producer::{Flushed, SendRefused};
 pub use reader::{ReadStart, ReaderCommand, ReaderNotice};
 pub use standstill::Standstill;
@@ -31,8 +35,9 @@ use crate::audit::{CanaryClass, CanaryRecord, Event, Isolation, Lineage, Reread}
 use crate::clock::Clock;
 use crate::model::{Moment, Offset, PartitionId, TopicName};
 use producer::Producer;
-use reader::{Outlets, Reader};
+use reader::{Outlets, Reader, Scope};
 use reread::Rereader;
+use transactional::Transactional;
 
 /// Why the canary cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +62,6 @@ pub enum CanaryError {
     /// It must be started within a tokio runtime.
     #[error("no runtime")]
     NoRuntime,
-    /// This build does not offer the class.
-    #[error("class {0} is not offered")]
-    ClassNotOffered(CanaryClass),
 }
 
 impl From<KafkaError> for CanaryError {
@@ -86,12 +88,15 @@ pub struct CanaryLinkOptions {
     pub classes: BTreeSet<CanaryClass>,
     /// The partitions to read, and where each reader begins.
     pub starts: Vec<ReadStart>,
+    /// How the transactions of class `transactional` go.
+    pub transactions: TransactionMix,
 }
 
 /// The link to the canary topic: a producer for each class, a reader for each isolation level in use.
 #[derive(Debug)]
 pub struct Canary {
     producers: BTreeMap<CanaryClass, Producer>,
+    transactional: Option<Transactional>,
     readers: BTreeMap<Isolation, Reader>,
     rereaders: BTreeMap<Isolation, Rereader>,
 }
@@ -113,36 +118,46 @@ impl Canary {
         if events.max_capacity() < 2 {
             return Err(CanaryError::NoRoom);
         }
-        let CanaryLinkOptions { kafka, topic, lineage, classes, starts } = options;
+        let CanaryLinkOptions { kafka, topic, lineage, classes, starts, transactions } = options;
         let mut producers = BTreeMap::new();
+        let mut transactional = None;
         for class in classes {
             if *class == CanaryClass::Transactional {
-                return Err(CanaryError::ClassNotOffered(*class));
+                let place = (topic.clone(), *lineage);
+                transactional = Some(Transactional::start(kafka, place, *transactions, clock, events.clone())?);
+            } else {
+                let producer = Producer::start(kafka, *class, topic.clone(), clock, events.clone())?;
+                producers.insert(*class, producer);
             }
-            let producer = Producer::start(kafka, *class, topic.clone(), clock, events.clone())?;
-            producers.insert(*class, producer);
         }
         let outlets = Outlets { events, notices };
         let mut readers = BTreeMap::new();
         let mut rereaders = BTreeMap::new();
-        for isolation in classes.iter().copied().map(Isolation::of).collect::<BTreeSet<_>>() {
+        let isolations: BTreeSet<Isolation> = classes.iter().copied().map(Isolation::of).collect();
+        for isolation in isolations.iter().copied() {
             let place = (topic.clone(), *lineage);
-            readers.insert(isolation, Reader::start(kafka, isolation, place, starts, clock, outlets.clone())?);
+            // What is not ours is told once, by the reader that sees most.
+            let scope = Scope { isolation, tells_strangers: isolations.first() == Some(&isolation) };
+            readers.insert(isolation, Reader::start(kafka, scope, place, starts, clock, outlets.clone())?);
             rereaders.insert(isolation, Rereader::new(kafka, isolation, topic.clone(), *lineage, clock));
         }
-        Ok(Self { producers, readers, rereaders })
+        Ok(Self { producers, transactional, readers, rereaders })
     }
 
     /// Hands a record to its class's producer. Unless refused as [`SendRefused::NotRunning`], its `Sent` event is out
-    /// before any outcome of it, and exactly one outcome follows: `Acked`, `Rejected` or `Indeterminate`. Safe to
-    /// cancel: a dropped call has sent all or nothing.
+    /// before any outcome of it, and exactly one outcome follows: `Acked`, `Rejected` or `Indeterminate`. A record of a
+    /// transaction waits for its turn, so its `Sent` comes a little later (and not at all when the canary stops before),
+    /// and a `TransactionEnded` follows its outcome. Safe to cancel: a dropped call has sent all or nothing.
     ///
     /// # Errors
     /// See [`SendRefused`].
     pub async fn send(&self, record: &CanaryRecord) -> Result<(), SendRefused> {
         match self.producers.get(&record.key.class) {
             Some(producer) => producer.send(record).await,
-            None => Err(SendRefused::NotRunning),
+            None => match &self.transactional {
+                Some(transactional) if record.key.class == CanaryClass::Transactional => transactional.send(record),
+                Some(_) | None => Err(SendRefused::NotRunning),
+            },
         }
     }
 
@@ -150,7 +165,9 @@ impl Canary {
     #[must_use]
     pub fn standstills(&self) -> BTreeMap<CanaryClass, Standstill> {
         let of = |(class, producer): (&CanaryClass, &Producer)| producer.standstill().map(|why| (*class, why));
-        self.producers.iter().filter_map(of).collect()
+        let transactional = self.transactional.as_ref().and_then(Transactional::standstill);
+        let transactional = transactional.map(|why| (CanaryClass::Transactional, why));
+        self.producers.iter().filter_map(of).chain(transactional).collect()
     }
 
     /// Tells the reader of this isolation level what to do, in the order told.
@@ -178,7 +195,14 @@ impl Canary {
     /// be received from meanwhile.
     pub async fn stop(self, deadline: Duration) -> Flushed {
         join_all(self.readers.into_values().map(Reader::stop)).await;
-        let flushed = join_all(self.producers.into_values().map(|producer| producer.stop(deadline))).await;
-        Flushed { unresolved: flushed.iter().map(|flushed| flushed.unresolved).sum() }
+        let producers = join_all(self.producers.into_values().map(|producer| producer.stop(deadline)));
+        let transactional = async {
+            match self.transactional {
+                Some(transactional) => transactional.stop(deadline).await,
+                None => Flushed::default(),
+            }
+        };
+        let (flushed, last) = tokio::join!(producers, transactional);
+        Flushed { unresolved: flushed.iter().map(|flushed| flushed.unresolved).sum::<u64>() + last.unresolved }
     }
 }

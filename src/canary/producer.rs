@@ -262,6 +262,11 @@ impl Patience {
 fn retire(client: Arc<Client>, current: &watch::Sender<Option<Shared>>, deadline: Duration) -> Flushed {
     // Waits for a send under way, so that nobody else holds the client and it is dropped here: its drop reports too.
     current.send_replace(None);
+    resolve(&client, deadline)
+}
+
+/// Waits until `deadline` for the outcomes of what is under way, and has the rest reported without one.
+pub(super) fn resolve(client: &Client, deadline: Duration) -> Flushed {
     let unresolved = match client.flush(deadline) {
         Ok(()) => 0,
         Err(_) => u64::try_from(client.in_flight_count()).unwrap_or(0),
@@ -275,7 +280,7 @@ fn retire(client: Arc<Client>, current: &watch::Sender<Option<Shared>>, deadline
     Flushed { unresolved }
 }
 
-fn text(error: &KafkaError) -> String {
+pub(super) fn text(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
 }
 

@@ -111,6 +111,15 @@ pub(crate) struct Outlets {
     pub(crate) notices: mpsc::Sender<(Isolation, ReaderNotice)>,
 }
 
+/// What a reader reads, and what it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// What it may see; it tells the records of the classes that are read so.
+    pub(crate) isolation: Isolation,
+    /// Whether it also tells what is no canary of ours.
+    pub(crate) tells_strangers: bool,
+}
+
 /// One isolation level's reader. Dropped, it stops by itself.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -123,7 +132,7 @@ impl Reader {
     /// Starts to read. The runtime is only there to wait for room in the queues.
     pub(crate) fn start(
         kafka: &BTreeMap<String, String>,
-        isolation: Isolation,
+        scope: Scope,
         (topic, lineage): (TopicName, Lineage),
         starts: &[ReadStart],
         clock: Clock,
@@ -131,12 +140,14 @@ impl Reader {
     ) -> Result<Self, CanaryError> {
         let runtime = Handle::try_current().map_err(|_| CanaryError::NoRuntime)?;
         let (wakes, woken) = std_mpsc::channel();
+        let Scope { isolation, tells_strangers } = scope;
         let config = config(kafka, Role::Reader(isolation));
         let intake = Intake::new(config, topic, lineage, clock, wakes.clone())?;
         let stopping = CancellationToken::new();
         let (done, stopped) = oneshot::channel();
-        let mut pump =
-            Pump { isolation, intake, cursors: BTreeMap::new(), clock, outlets, runtime, stopping: stopping.clone() };
+        let cursors = BTreeMap::new();
+        let stop = stopping.clone();
+        let mut pump = Pump { isolation, tells_strangers, intake, cursors, clock, outlets, runtime, stopping: stop };
         let starts = starts.to_vec();
         std::thread::Builder::new()
             .name(format!("canary-{}", isolation.as_str().trim_start_matches("read_")))
@@ -180,6 +191,7 @@ impl Drop for Reader {
 /// The thread's state.
 struct Pump {
     isolation: Isolation,
+    tells_strangers: bool,
     intake: Intake,
     cursors: BTreeMap<PartitionId, Cursor>,
     clock: Clock,
@@ -259,12 +271,7 @@ impl Pump {
     }
 
     fn unreadable(&self, partition: PartitionId, offset: Offset, what: Unreadable) -> Option<Event> {
-        (self.isolation == Isolation::ReadUncommitted).then_some(Event::Unreadable {
-            isolation: self.isolation,
-            partition,
-            offset,
-            what,
-        })
+        self.tells_strangers.then_some(Event::Unreadable { isolation: self.isolation, partition, offset, what })
     }
 
     fn obey(&mut self, command: ReaderCommand) {

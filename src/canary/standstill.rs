@@ -30,6 +30,10 @@ impl Standing {
         self.0.send_replace(Some(Standstill::Waiting { why: why.to_owned() }));
     }
 
+    pub(super) fn is_fenced(&self, why: &str) {
+        self.0.send_replace(Some(Standstill::Fenced { why: why.to_owned() }));
+    }
+
     /// Something was acknowledged, or can be sent: nothing stands still.
     pub(super) fn sends(&self) {
         self.0.send_if_modified(|now| now.take().is_some());

@@ -12,6 +12,8 @@ use super::*;
 use crate::audit::{Incarnation, Isolation, RecordKey, Unreadable};
 use crate::model::{Timestamp, TopicId};
 
+mod classes;
+
 const TOPIC: &str = "canary";
 const OURS: Lineage = Lineage([7; 16]);
 /// Longer than anything here takes on a busy machine.
@@ -60,6 +62,12 @@ fn start_classes(mock: Mock, classes: &[CanaryClass], starts: Vec<ReadStart>, ro
         lineage: OURS,
         classes: classes.iter().copied().collect(),
         starts,
+        transactions: TransactionMix {
+            span: Duration::from_millis(100),
+            abort_every: 3,
+            abandon_every: 5,
+            ..TransactionMix::default()
+        },
     };
     let (tell, events) = mpsc::channel(room);
     let (notify, notices) = mpsc::channel(64);
@@ -222,65 +230,6 @@ async fn no_outcome_is_dropped_where_there_is_hardly_any_room() {
 }
 
 #[tokio::test]
-async fn each_level_of_acknowledgement_tells_who_acknowledged_and_where() {
-    for class in [CanaryClass::Acks1, CanaryClass::All] {
-        let mut bench = start_classes(mock(3, 1), &[class], from_log_start(1), 64);
-        bench.mock.partition_leader(TOPIC, 0, Some(2)).expect("a leader");
-        for sequence in 0..3 {
-            bench.canary.send(&record_of(class, 0, sequence)).await.expect("taken");
-            let acked = bench.until(|event| matches!(event, Event::Acked { .. }).then(|| event.clone())).await;
-            let Event::Acked { key, offset: Some(_), broker: Some(_) } = acked else { panic!("{class}: {acked:?}") };
-            assert_eq!(key, record_of(class, 0, sequence).key);
-        }
-        assert_eq!(bench.canary.standstills(), BTreeMap::new());
-    }
-}
-
-#[tokio::test]
-async fn a_retry_of_class_all_is_overtaken_by_its_neighbours() {
-    let mut bench = start_classes(mock(1, 1), &[CanaryClass::All], from_log_start(1), 64);
-    let record = |sequence| record_of(CanaryClass::All, 0, sequence);
-    assert_eq!(bench.acked(&record(0)).await, offset(0));
-    bench.mock.broker_round_trip_time(1, Duration::from_millis(200)).expect("slow");
-    bench.mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]);
-    for sequence in 1..6 {
-        bench.canary.send(&record(sequence)).await.expect("taken");
-    }
-    let mut order = Vec::new();
-    while order.len() < 6 {
-        if let Event::Received { record, .. } = bench.event().await {
-            order.push(record.key.sequence);
-        }
-    }
-    // All five were under way at once, each for itself: the first came to nothing, and was tried again behind the others.
-    assert_eq!(order, [0, 2, 3, 4, 5, 1]);
-}
-
-#[tokio::test]
-async fn what_nobody_acknowledges_is_told_without_a_place_and_with_its_link() {
-    let mut bench = start_classes(mock(2, 1), &[CanaryClass::Acks0], from_log_start(1), 64);
-    bench.mock.partition_leader(TOPIC, 0, Some(1)).expect("a leader");
-    let record = |sequence| record_of(CanaryClass::Acks0, 0, sequence);
-    bench.canary.send(&record(0)).await.expect("taken");
-    let acked = bench.until(|event| matches!(event, Event::Acked { .. }).then(|| event.clone())).await;
-    assert_eq!(acked, Event::Acked { key: record(0).key, offset: None, broker: None });
-    let link = |event: &Event| if let Event::LinkSighted { link: Some(link), .. } = event { Some(*link) } else { None };
-    let first = bench.until(link).await;
-    assert_eq!(bench.until(link).await, first, "nothing happened");
-    bench.mock.broker_down(1).expect("down");
-    bench.mock.broker_up(1).expect("up");
-    let second = timeout(LONG, async {
-        loop {
-            let now = bench.until(link).await;
-            if now != first {
-                return now;
-            }
-        }
-    });
-    assert!(second.await.expect("another number") > first);
-}
-
-#[tokio::test]
 async fn a_reader_stops_though_nobody_receives() {
     let mut bench = start(mock(1, 1), Vec::new());
     for sequence in 0..8 {
@@ -289,8 +238,8 @@ async fn a_reader_stops_though_nobody_receives() {
     let (tell, full) = mpsc::channel(2);
     let outlets = Outlets { events: tell, notices: mpsc::channel(1).0 };
     let place = (TopicName::from(TOPIC), OURS);
-    let uncommitted = Isolation::ReadUncommitted;
-    let reader = Reader::start(&kafka(&bench.mock), uncommitted, place, &from_log_start(1), Clock::start(), outlets);
+    let scope = Scope { isolation: Isolation::ReadUncommitted, tells_strangers: true };
+    let reader = Reader::start(&kafka(&bench.mock), scope, place, &from_log_start(1), Clock::start(), outlets);
     let filled = async {
         while full.len() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -409,19 +358,4 @@ async fn a_reread_without_an_answer_says_so_in_time() {
         assert!(matches!(answer, Reread::Failed { .. }), "{answer:?}");
     }
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-}
-
-#[tokio::test]
-async fn classes_that_need_more_than_this_are_refused() {
-    for class in [CanaryClass::Transactional] {
-        let options = CanaryLinkOptions {
-            kafka: BTreeMap::new(),
-            topic: TOPIC.into(),
-            lineage: OURS,
-            classes: BTreeSet::from([class]),
-            starts: Vec::new(),
-        };
-        let refused = Canary::start(&options, Clock::start(), mpsc::channel(8).0, mpsc::channel(8).0);
-        assert!(matches!(refused, Err(CanaryError::ClassNotOffered(named)) if named == class));
-    }
 }
