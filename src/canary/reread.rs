@@ -19,6 +19,8 @@ use crate::model::{Offset, PartitionId, TopicName};
 
 /// How many may be under way at once: each is a client with a thread for every broker.
 const AT_ONCE: usize = 2;
+/// How long until a client that met the last stable offset looks whether it has moved.
+const ANEW: Duration = Duration::from_millis(200);
 /// What a client may need beyond the deadline to let go of its connections.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -26,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Rereader {
     config: ClientConfig,
+    /// Of a client that sees every record: a broker names it the high watermark, and to others the last stable offset.
+    uncommitted: ClientConfig,
+    isolation: Isolation,
     topic: TopicName,
     lineage: Lineage,
     clock: Clock,
@@ -40,8 +45,9 @@ impl Rereader {
         lineage: Lineage,
         clock: Clock,
     ) -> Self {
-        let config = config(kafka, Role::Reader(isolation));
-        Self { config, topic, lineage, clock, room: Arc::new(Semaphore::new(AT_ONCE)) }
+        let of = |isolation| config(kafka, Role::Reader(isolation));
+        let (config, uncommitted) = (of(isolation), of(Isolation::ReadUncommitted));
+        Self { config, uncommitted, isolation, topic, lineage, clock, room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// What lies at `offset`, read by a new client within `deadline`. Waiting for a turn counts.
@@ -66,38 +72,73 @@ impl Rereader {
     }
 
     fn read(&self, partition: PartitionId, offset: Offset, due: Duration) -> Reread {
-        let answer = self.consumer(partition, offset).and_then(|consumer| self.ask(&consumer, partition, offset, due));
+        let answer = self.open(partition, offset, due).and_then(|(consumer, stable)| {
+            let at = At { consumer: &consumer, partition, offset };
+            self.ask(at, stable, due)
+        });
         answer.unwrap_or_else(|error| Reread::Failed { why: error.to_string() })
     }
 
-    fn consumer(&self, partition: PartitionId, offset: Offset) -> Result<BaseConsumer<Quiet>, KafkaError> {
-        let consumer: BaseConsumer<Quiet> = self.config.create_with_context(Quiet("re-read"))?;
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(self.topic.as_str(), partition.0, KafkaOffset::Offset(offset.get()))?;
-        consumer.assign(&list)?;
-        Ok(consumer)
-    }
-
-    fn ask(
+    /// A client that reads from the offset, and the last stable offset before it began, where that bounds what it sees.
+    fn open(
         &self,
-        consumer: &BaseConsumer<Quiet>,
         partition: PartitionId,
         offset: Offset,
         due: Duration,
-    ) -> Result<Reread, KafkaError> {
-        let mut why = "nothing came in time".to_owned();
+    ) -> Result<(Client, Option<Offset>), KafkaError> {
+        let consumer: Client = self.config.create_with_context(Quiet("re-read"))?;
+        let stable = match self.isolation {
+            Isolation::ReadUncommitted => None,
+            Isolation::ReadCommitted => {
+                let left = due.saturating_sub(self.clock.now().mono);
+                self.stable_end(At { consumer: &consumer, partition, offset }, left)?
+            }
+        };
+        self.assign(At { consumer: &consumer, partition, offset })?;
+        Ok((consumer, stable))
+    }
+
+    fn ask(&self, at: At<'_>, mut stable: Option<Offset>, due: Duration) -> Result<Reread, KafkaError> {
+        let (mut why, mut is_first) = ("nothing came in time".to_owned(), true);
+        // When to begin anew, with what is known of the end by then.
+        let mut anew: Option<Duration> = None;
         while let Some(left) = due.checked_sub(self.clock.now().mono) {
-            let answer = match consumer.poll(left) {
+            if anew.take_if(|anew| *anew <= self.clock.now().mono).is_some() {
+                stable = self.stable_end(at, left)?;
+                self.assign(at)?;
+            }
+            let until = anew.map_or(left, |anew| anew.saturating_sub(self.clock.now().mono).min(left));
+            let answer = match at.consumer.poll(until) {
                 None => None,
-                Some(Ok(message)) => self.found(offset, &message),
+                Some(Ok(message)) => self.found(at.offset, &message),
+                // Perhaps of before the last stable offset was asked for.
+                Some(Err(KafkaError::PartitionEOF(_))) if anew.is_some() => None,
                 Some(Err(KafkaError::PartitionEOF(_))) => {
-                    why = "the log grew while it was read".to_owned();
-                    self.outside(consumer, partition, offset, left)?
+                    let passed = match self.isolation {
+                        Isolation::ReadUncommitted => None,
+                        Isolation::ReadCommitted => {
+                            anew = Some(self.clock.now().mono + ANEW);
+                            let before = std::mem::replace(&mut stable, self.stable_end(at, left)?);
+                            passed(at.offset, before, stable)
+                        }
+                    };
+                    why = stable.filter(|stable| *stable <= at.offset).map_or_else(
+                        || "the log grew while it was read".to_owned(),
+                        |stable| format!("the last stable offset is {stable}, and the high watermark is beyond it"),
+                    );
+                    match passed {
+                        Some(passed) => Some(passed),
+                        // What lies below the high watermark once goes on to.
+                        None if std::mem::take(&mut is_first) || self.isolation == Isolation::ReadUncommitted => {
+                            self.outside(at, left)?
+                        }
+                        None => None,
+                    }
                 }
                 Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => {
                     // Nothing more will come: what the reset policy calls an error stops the partition.
                     let why = "out of range, and within the log a moment later".to_owned();
-                    Some(self.outside(consumer, partition, offset, left)?.unwrap_or(Reread::Failed { why }))
+                    Some(self.outside(at, left)?.unwrap_or(Reread::Failed { why }))
                 }
                 // No leader, no broker: librdkafka goes on trying, and so do we until the deadline.
                 Some(Err(error)) => {
@@ -124,17 +165,48 @@ impl Rereader {
         })
     }
 
-    /// On which side of the log the offset lies; nothing when it lies within.
-    fn outside(
-        &self,
-        consumer: &BaseConsumer<Quiet>,
-        partition: PartitionId,
-        offset: Offset,
-        left: Duration,
-    ) -> Result<Option<Reread>, KafkaError> {
-        let (low, high) = consumer.fetch_watermarks(self.topic.as_str(), partition.0, left)?;
-        Ok(side(offset, Offset::new(low), Offset::new(high)))
+    /// Reads from the offset on, whatever was read before.
+    fn assign(&self, at: At<'_>) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(self.topic.as_str(), at.partition.0, KafkaOffset::Offset(at.offset.get()))?;
+        at.consumer.assign(&list)
     }
+
+    /// The last stable offset: what a broker names to a client that sees committed records alone.
+    fn stable_end(&self, at: At<'_>, left: Duration) -> Result<Option<Offset>, KafkaError> {
+        Ok(Offset::new(at.consumer.fetch_watermarks(self.topic.as_str(), at.partition.0, left)?.1))
+    }
+
+    /// On which side of the log the offset lies; nothing when it lies within.
+    fn outside(&self, at: At<'_>, left: Duration) -> Result<Option<Reread>, KafkaError> {
+        let (topic, partition) = (self.topic.as_str(), at.partition.0);
+        let (low, high) = match self.isolation {
+            Isolation::ReadUncommitted => at.consumer.fetch_watermarks(topic, partition, left)?,
+            Isolation::ReadCommitted => {
+                let other: Client = self.uncommitted.create_with_context(Quiet("re-read"))?;
+                other.fetch_watermarks(topic, partition, left)?
+            }
+        };
+        Ok(side(at.offset, Offset::new(low), Offset::new(high)))
+    }
+}
+
+type Client = BaseConsumer<Quiet>;
+
+/// What is asked, and who is asked.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    consumer: &'a Client,
+    partition: PartitionId,
+    offset: Offset,
+}
+
+/// What the end means to a client that sees committed records alone, and got none: aborted ones and markers are passed in
+/// silence, and the end carries no offset. Where the last stable offset lay beyond the offset before it began to read, and
+/// does so still, it has passed all up to there.
+fn passed(offset: Offset, before: Option<Offset>, after: Option<Offset>) -> Option<Reread> {
+    let next = before?.min(after?);
+    (next > offset).then_some(Reread::Beyond { next })
 }
 
 /// On which side of the log an offset lies; nothing when it lies within, or Kafka named no ends.
@@ -156,6 +228,22 @@ fn late(deadline: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offset_is_passed_when_the_last_stable_offset_was_beyond_it_all_along() {
+        let at = |number| Offset::new(number).expect("not negative");
+        let cases = [
+            ("aborted, and the log ends behind the marker", (4, 6, 6), Some(at(6))),
+            ("it grew meanwhile", (4, 6, 9), Some(at(6))),
+            ("of an open transaction", (4, 4, 4), None),
+            ("its transaction ended meanwhile", (4, 4, 6), None),
+            ("another leader, with a shorter log", (4, 6, 4), None),
+        ];
+        for (name, (offset, before, after), want) in cases {
+            let want = want.map(|next| Reread::Beyond { next });
+            assert_eq!(passed(at(offset), Some(at(before)), Some(at(after))), want, "{name}");
+        }
+    }
 
     #[test]
     fn an_offset_outside_the_log_lies_on_one_side_of_it() {

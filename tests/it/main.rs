@@ -5,6 +5,7 @@ mod kafka;
 
 mod brokers;
 mod canary;
+mod classes;
 mod clusters;
 mod crash;
 mod daemon;
