@@ -102,9 +102,21 @@ impl Rereader {
         let (mut why, mut is_first) = ("nothing came in time".to_owned(), true);
         // When to begin anew, with what is known of the end by then.
         let mut anew: Option<Duration> = None;
+        if stable.is_some_and(|stable| stable <= at.offset) {
+            // Beyond the last stable offset neither a record comes nor an end.
+            let left = due.saturating_sub(self.clock.now().mono);
+            is_first = false;
+            if let Some(answer) = self.outside(at, left)? {
+                return Ok(answer);
+            }
+            (why, anew) = (unstable(stable), Some(self.clock.now().mono + ANEW));
+        }
         while let Some(left) = due.checked_sub(self.clock.now().mono) {
             if anew.take_if(|anew| *anew <= self.clock.now().mono).is_some() {
                 stable = self.stable_end(at, left)?;
+                if stable.is_some_and(|stable| stable <= at.offset) {
+                    (why, anew) = (unstable(stable), Some(self.clock.now().mono + ANEW));
+                }
                 self.assign(at)?;
             }
             let until = anew.map_or(left, |anew| anew.saturating_sub(self.clock.now().mono).min(left));
@@ -122,10 +134,11 @@ impl Rereader {
                             passed(at.offset, before, stable)
                         }
                     };
-                    why = stable.filter(|stable| *stable <= at.offset).map_or_else(
-                        || "the log grew while it was read".to_owned(),
-                        |stable| format!("the last stable offset is {stable}, and the high watermark is beyond it"),
-                    );
+                    why = if stable.is_some_and(|stable| stable <= at.offset) {
+                        unstable(stable)
+                    } else {
+                        "the log grew while it was read".to_owned()
+                    };
                     match passed {
                         Some(passed) => Some(passed),
                         // What lies below the high watermark once goes on to.
@@ -219,6 +232,11 @@ fn side(offset: Offset, log_start: Option<Offset>, high_watermark: Option<Offset
     } else {
         None
     }
+}
+
+fn unstable(stable: Option<Offset>) -> String {
+    let named = stable.map_or_else(|| "unknown".to_owned(), |stable| stable.to_string());
+    format!("the last stable offset is {named}, and the high watermark is beyond it")
 }
 
 fn late(deadline: Duration) -> String {

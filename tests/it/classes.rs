@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clusters::{own, shared};
 use crate::kafka::{Client, Log, Options};
@@ -70,14 +70,15 @@ impl Bench {
         }
     }
 
-    /// Sends at 50 records a second, class and partition until what was told is enough.
+    /// Sends at 25 records a second, class and partition until what was told is enough.
     async fn send_until(
         &mut self,
         classes: &[CanaryClass],
         partitions: i32,
         enough: impl Fn(&[(Event, Moment)]) -> bool,
     ) {
-        let mut ticks = interval(Duration::from_millis(20));
+        let mut ticks = interval(Duration::from_millis(40));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let sending = async {
             while !enough(&self.told) {
                 ticks.tick().await;
@@ -99,7 +100,7 @@ impl Bench {
                 self.told.push(told);
             }
         };
-        let stopping = async { tokio::join!(self.canary.stop(Duration::from_secs(5)), rest) };
+        let stopping = async { tokio::join!(self.canary.stop(Duration::from_secs(20)), rest) };
         let (flushed, ()) = timeout(SOON, stopping).await.expect("it stops");
         assert_eq!(flushed.unresolved, 0);
         self.told

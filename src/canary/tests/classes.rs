@@ -23,9 +23,12 @@ async fn a_retry_of_class_all_is_overtaken_by_its_neighbours() {
     let mut bench = start_classes(mock(1, 1), &[CanaryClass::All], from_log_start(1), 64);
     let record = |sequence| record_of(CanaryClass::All, 0, sequence);
     assert_eq!(bench.acked(&record(0)).await, offset(0));
-    bench.mock.broker_round_trip_time(1, Duration::from_millis(200)).expect("slow");
+    bench.mock.broker_round_trip_time(1, Duration::from_millis(400)).expect("slow");
     bench.mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]);
+    // 50 a second, as the canary sends.
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
     for sequence in 1..6 {
+        ticks.tick().await;
         bench.canary.send(&record(sequence)).await.expect("taken");
     }
     let mut order = Vec::new();
