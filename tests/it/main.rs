@@ -1,5 +1,7 @@
 //! The integration tests: everything against a real Apache Kafka.
 
+#[path = "../daemon/mod.rs"]
+mod daemon;
 #[path = "../kafka/mod.rs"]
 mod kafka;
 
@@ -8,7 +10,7 @@ mod canary;
 mod classes;
 mod clusters;
 mod crash;
-mod daemon;
 mod groups;
 mod harness;
 mod outside;
+mod proxy;

@@ -165,7 +165,7 @@ type Order = (Command, tokio::sync::oneshot::Sender<std::io::Result<Child>>);
 ///
 /// The kernel ties a child to the *thread* that started it. Threads of tests and of runtimes come and go, so all
 /// children are started by one thread that stays.
-async fn spawn_for_life(mut command: Command) -> std::io::Result<Child> {
+pub(crate) async fn spawn_for_life(mut command: Command) -> std::io::Result<Child> {
     static KEEPER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let parent = libc::pid_t::try_from(std::process::id()).expect("a pid of Linux fits its own type");
     let die_with_parent = move || {

@@ -17,12 +17,14 @@
 
 #![allow(dead_code, unused_imports, reason = "each target that includes this module uses another part of it")]
 
+mod admin;
 mod broker;
 mod call;
 mod client;
 mod error;
 mod place;
 mod properties;
+pub(crate) mod proxy;
 mod recipe;
 mod workload;
 
@@ -30,7 +32,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use admin::Operation;
 use broker::Broker;
+pub(crate) use broker::spawn_for_life;
 pub(crate) use client::{Client, Partition};
 pub(crate) use error::Error;
 use place::Place;

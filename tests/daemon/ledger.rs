@@ -1,0 +1,71 @@
+//! What the daemon has on disk: its lineage, its records and its sums.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use kustody::audit::{ClassRow, Lineage, RecordKey, RecordRow, State};
+use sqlx::{Connection, SqliteConnection};
+
+use super::Daemon;
+
+impl Daemon {
+    /// The lineage of the canary, as it is on disk.
+    pub(crate) async fn lineage(&self) -> Lineage {
+        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        let bytes: Vec<u8> =
+            sqlx::query_scalar("select lineage from lineage").fetch_one(&mut ledger).await.expect("it has a lineage");
+        Lineage(bytes.try_into().expect("a lineage has 16 bytes"))
+    }
+
+    /// The canary records that are on disk.
+    pub(crate) async fn records(&self) -> Vec<RecordRow> {
+        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        let bodies: Vec<String> =
+            sqlx::query_scalar("select body from canary_record").fetch_all(&mut ledger).await.expect("it has records");
+        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
+    }
+
+    /// Those of them that the cluster acknowledged.
+    pub(crate) async fn acked(&self) -> BTreeSet<RecordKey> {
+        self.records().await.iter().filter(|row| row.acked_at.is_some()).map(|row| row.key).collect()
+    }
+
+    /// How many of them were read in time or late.
+    pub(crate) async fn delivered_on_disk(&self) -> usize {
+        let delivered = |row: &&RecordRow| matches!(row.state, State::Delivered | State::Late);
+        self.records().await.iter().filter(delivered).count()
+    }
+
+    /// The sums of each class that are on disk.
+    pub(crate) async fn sums_on_disk(&self) -> Vec<ClassRow> {
+        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        let bodies: Vec<String> =
+            sqlx::query_scalar("select body from canary_class").fetch_all(&mut ledger).await.expect("it has classes");
+        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
+    }
+
+    /// Changes the ledger of a daemon that does not run.
+    pub(crate) async fn rewrite_ledger(&self, sql: &str) -> u64 {
+        assert!(!self.is_running(), "a running daemon does not expect its ledger to change");
+        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut ledger)
+            .await
+            .expect("the ledger is writable")
+            .rows_affected()
+    }
+}
+
+/// True when a file is a good SQLite database.
+pub(crate) async fn is_intact(file: &Path) -> bool {
+    let answer: Result<String, _> = async {
+        let mut connection = open(file).await?;
+        sqlx::query_scalar("pragma integrity_check").fetch_one(&mut connection).await
+    }
+    .await;
+    answer.is_ok_and(|answer: String| answer == "ok")
+}
+
+async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnection::connect(&format!("sqlite://{}", file.display())).await
+}
