@@ -282,7 +282,7 @@ impl Client {
         self.until_partition(&what, topic, index, |partition| partition.leader == leader).await
     }
 
-    async fn until_led(&self, topic: &str, count: usize) -> Result<(), Error> {
+    pub(super) async fn until_led(&self, topic: &str, count: usize) -> Result<(), Error> {
         until(&format!("every partition of {topic} has a leader"), SETTLE_LIMIT, async || {
             for (id, partitions) in self.metadata_everywhere(topic).await? {
                 let partitions = partitions?;
@@ -309,7 +309,12 @@ impl Client {
     }
 
     /// The answer of the first broker that is there; each broker passes on what only the controller can do.
-    async fn ask_any<R: Request>(&self, name: &'static str, version: i16, request: &R) -> Result<R::Response, Error> {
+    pub(super) async fn ask_any<R: Request>(
+        &self,
+        name: &'static str,
+        version: i16,
+        request: &R,
+    ) -> Result<R::Response, Error> {
         let mut silent = Error::NotYet("no broker answers".to_owned());
         for port in self.ports.values() {
             // A stopped broker accepts connections and keeps them waiting: a short question first.
@@ -327,7 +332,7 @@ impl Client {
 }
 
 /// As [`accepted`], with the broker's own words if it gave any.
-fn accepted_or(request: &'static str, code: i16, message: Option<&StrBytes>) -> Result<(), Error> {
+pub(super) fn accepted_or(request: &'static str, code: i16, message: Option<&StrBytes>) -> Result<(), Error> {
     accepted(request, code).map_err(|error| match (error, message) {
         (Error::Refused { request, code }, Some(message)) => {
             Error::Refused { request, code: format!("{code}: {}", message.as_str()) }
@@ -336,11 +341,11 @@ fn accepted_or(request: &'static str, code: i16, message: Option<&StrBytes>) -> 
     })
 }
 
-fn text(of: &str) -> StrBytes {
+pub(super) fn text(of: &str) -> StrBytes {
     StrBytes::from_string(of.to_owned())
 }
 
-fn topic_name(topic: &str) -> TopicName {
+pub(super) fn topic_name(topic: &str) -> TopicName {
     TopicName(text(topic))
 }
 
