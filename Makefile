@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon install mutants
+.PHONY: help check test demo bench bench-turn bench-daemon scoreboard scoreboard-show install mutants
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -38,3 +38,15 @@ bench-daemon: install ## The daemon on three brokers: requests, CPU, memory, ans
 
 mutants: ## Plant each known bug and see that a test notices it
 	@tests/mutants/run
+
+# The commit that the binary says it is of: the last one that changed what it is made from.
+MADE_FROM = src migrations templates Cargo.toml Cargo.lock
+BINARY_COMMIT = $(shell git log -1 --format=%h -- $(MADE_FROM))$(shell git diff --quiet HEAD -- $(MADE_FROM) || echo -changed)
+
+# ROWS=S1,S4-S8 picks rows, REPEAT=n repeats them, CLASSES=all,acks1 leaves classes out, SCOREBOARD_RESULTS is the file of
+# results (target/scoreboard.jsonl): what is in it is not played again.
+scoreboard: install ## Play every fault of docs/scoreboard.md, and hold kustody against the brokers' logs
+	KUSTODY_COMMIT=$(BINARY_COMMIT) $(CARGO) bench --locked --profile $(PROFILE) --bench scoreboard
+
+scoreboard-show: ## Print the scoreboard's table from its results
+	SHOW=1 KUSTODY_COMMIT=$(BINARY_COMMIT) $(CARGO) bench --locked --profile $(PROFILE) --bench scoreboard

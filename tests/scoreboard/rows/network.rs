@@ -1,0 +1,52 @@
+//! The network between the canary and the brokers loses answers, and lets one request overtake another.
+
+use super::elections::promised;
+use crate::kafka::proxy::{Fault, PRODUCE, Rule, Which};
+use crate::outcome::Outcome;
+use crate::stage::{Run, Setting, Stage};
+
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+
+/// S15: one of ten answers to a produce request never arrives: the connection is closed instead.
+pub(crate) async fn answers_dropped(run: Run) -> Outcome {
+    let mut stage = Stage::up(&run, Setting { is_proxied: true, ..Setting::default() }).await;
+    let every_tenth = Rule {
+        api: Some(PRODUCE),
+        client: Some("kustody-canary".to_owned()),
+        condition: Some(|request| request.acks() != Some(0)),
+        which: Which::Every(10),
+        ..Rule::new(Fault::Hangup)
+    };
+    let dropped = stage.proxy().rule(every_tenth);
+    stage.last(8.0).await;
+    stage.proxy().lift(&dropped);
+    stage.mark();
+    let mut outcome = stage.verdict().await;
+    promised(&mut outcome);
+    outcome.exactly(&["acks1"], "lost", 0);
+    outcome.at_least("all", "duplicated", 3);
+    outcome.note(format!("{} of {} answers dropped", dropped.hits(), dropped.matched()));
+    outcome
+}
+
+/// S16: the first of two requests under way is refused, and the second is not.
+pub(super) async fn requests_overtake(run: Run) -> Outcome {
+    let mut stage = Stage::up(&run, Setting { is_proxied: true, ..Setting::default() }).await;
+    let one = Rule {
+        broker: Some(1),
+        api: Some(PRODUCE),
+        client: Some("kustody-canary".to_owned()),
+        condition: Some(|request| request.acks() == Some(-1) && request.producer_id().is_none()),
+        which: Which::First(1),
+        ..Rule::new(Fault::RefuseBehindNext(NOT_LEADER_OR_FOLLOWER))
+    };
+    let refused = stage.proxy().rule(one);
+    stage.last(3.0).await;
+    stage.proxy().lift(&refused);
+    stage.mark();
+    let mut outcome = stage.verdict().await;
+    promised(&mut outcome);
+    outcome.at_least("all", "reordered", 1);
+    outcome.require(refused.hits() == 1, || format!("{} requests were refused", refused.hits()));
+    outcome
+}

@@ -1,0 +1,115 @@
+//! The table, as it is printed and as `docs/scoreboard.md` shows it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::results::{Line, Verdict};
+use crate::rows::ROWS;
+
+const HEADER: &str = "| # | scenario | runs | passed | lost, oracle = daemon | duplicates, oracle = daemon | false lost | false duplicates | detection s, min / median / max | remarks |\n\
+                      |---|---|---|---|---|---|---|---|---|---|\n";
+
+/// The whole document.
+pub(crate) fn document(lines: &[Line]) -> String {
+    let commits: BTreeSet<&str> = lines.iter().map(|line| line.commit.as_str()).collect();
+    let commits: Vec<&str> = commits.into_iter().collect();
+    format!(
+        "# The scoreboard\n\n\
+         `make scoreboard` plays each scenario on three real brokers of Apache Kafka and a controller of their own, with 50 canaries a\n\
+         second and class around the fault, and holds every count of the daemon against an oracle: the acknowledgements on its disk, and the\n\
+         logs of the brokers, read back record by record. It passes when no record is called lost or duplicated that is not, none is\n\
+         missed, the contract's sums hold at every read, the findings name the same offsets, and the records on disk replay to the sums.\n\n\
+         Where classes differ, counts are given by class. *Detection* counts from the first moment at which the cluster could answer (a\n\
+         new leader is elected) to the last verdict in the answers of the API. This file is written by `make scoreboard`.\n\n\
+         Commits of the binary: {}.\n\n{}",
+        commits.join(", "),
+        table(lines)
+    )
+}
+
+/// The table alone.
+pub(crate) fn table(lines: &[Line]) -> String {
+    let mut text = HEADER.to_owned();
+    for row in ROWS {
+        let all: Vec<&Line> = lines.iter().filter(|line| line.scenario == row.id).collect();
+        let played: Vec<&Line> = all.iter().filter(|line| line.verdict != Verdict::NotRun).copied().collect();
+        let passed = played.iter().filter(|line| line.verdict == Verdict::Passed).count();
+        let remarks = if played.is_empty() {
+            let reason = all.last().and_then(|line| line.outcome.problems.first()).cloned();
+            reason.or_else(|| row.play.err().map(|reason| format!("not run: {reason}"))).unwrap_or_default()
+        } else {
+            remarks(&played)
+        };
+        let sum = |of: fn(&crate::outcome::ClassOutcome) -> u64| -> u64 {
+            played.iter().flat_map(|line| line.outcome.classes.values()).map(of).sum()
+        };
+        let (lost, duplicated) = (sum(|class| class.false_lost), sum(|class| class.false_duplicates));
+        let counts = [counts(&played, "lost"), counts(&played, "duplicated")];
+        let cells = if played.is_empty() {
+            ["–".to_owned(), "–".to_owned(), "–".to_owned(), "–".to_owned(), "–".to_owned()]
+        } else {
+            let [lost_counts, duplicate_counts] = counts;
+            [lost_counts, duplicate_counts, lost.to_string(), duplicated.to_string(), delays(&played)]
+        };
+        let (id, fault) = (row.id, row.fault);
+        writeln!(text, "| {id} | {fault} | {} | {passed} | {} | {remarks} |", played.len(), cells.join(" | "))
+            .expect("a String takes all");
+    }
+    text
+}
+
+/// By class the range of a count over the runs; one number where all say the same.
+fn counts(played: &[&Line], word: &str) -> String {
+    let classes: BTreeSet<&String> = played.iter().flat_map(|line| line.outcome.classes.keys()).collect();
+    let mut cells = Vec::new();
+    let mut zeros = 0;
+    for class in &classes {
+        let of_class = played.iter().filter_map(|line| line.outcome.classes.get(*class)?.counts.get(word));
+        let of_class: Vec<_> = of_class.collect();
+        let range = |values: Vec<u64>| match (values.iter().min(), values.iter().max()) {
+            (Some(least), Some(most)) if least == most => least.to_string(),
+            (Some(least), Some(most)) => format!("{least}–{most}"),
+            _ => "?".to_owned(),
+        };
+        let is_equal = of_class.iter().all(|count| count.oracle == count.said);
+        let oracle = range(of_class.iter().map(|count| count.oracle).collect());
+        if is_equal && oracle == "0" {
+            zeros += 1;
+        } else if is_equal {
+            cells.push(format!("{class} {oracle}"));
+        } else {
+            cells.push(format!("{class} **{oracle} ≠ {}**", range(of_class.iter().map(|count| count.said).collect())));
+        }
+    }
+    if zeros == classes.len() {
+        return "0".to_owned();
+    }
+    if zeros > 0 {
+        cells.push("others 0".to_owned());
+    }
+    cells.join(", ")
+}
+
+fn delays(played: &[&Line]) -> String {
+    let mut delays: Vec<f64> = played.iter().filter_map(|line| line.outcome.detection_seconds).collect();
+    delays.sort_by(f64::total_cmp);
+    match (delays.first(), delays.get(delays.len() / 2), delays.last()) {
+        (Some(least), Some(median), Some(most)) => format!("{least:.1} / {median:.1} / {most:.1}"),
+        _ => "–".to_owned(),
+    }
+}
+
+/// The first problem of each kind, then the notes of the last run.
+fn remarks(played: &[&Line]) -> String {
+    let failed: Vec<&&Line> = played.iter().filter(|line| line.verdict == Verdict::Failed).collect();
+    let problem = failed.last().and_then(|line| line.outcome.problems.first());
+    let mut parts: Vec<String> =
+        problem.map(|problem| format!("**failed {}×**: {}", failed.len(), one_line(problem))).into_iter().collect();
+    parts.extend(played.last().into_iter().flat_map(|line| line.outcome.notes.iter().map(|note| one_line(note))));
+    parts.join("; ")
+}
+
+fn one_line(text: &str) -> String {
+    let line: String = text.lines().next().unwrap_or_default().replace('|', "/");
+    line.chars().take(200).collect()
+}

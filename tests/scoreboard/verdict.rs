@@ -1,0 +1,212 @@
+//! The end of every scenario: the daemon's counts against the oracle's, twice, then its findings and its own replay.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use kustody::audit::{RecordKey, RecordRow};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::oracle::{self, Logs, Truth, truth};
+use crate::outcome::{ClassOutcome, Count, Outcome};
+use crate::stage::{SOON, Stage};
+use crate::watch::Seen;
+
+/// What the oracle and the daemon say of every class.
+struct Compared {
+    truths: BTreeMap<String, Truth>,
+    seen: Seen,
+    differences: Vec<String>,
+}
+
+impl Stage {
+    /// Waits until canaries flow and all is judged, and holds the daemon against the oracle. The faults are over.
+    pub(crate) async fn verdict(self) -> Outcome {
+        self.until_whole().await;
+        self.flow(30).await;
+        self.judged().await
+    }
+
+    /// As [`verdict`](Self::verdict), without waiting for replicas and canaries.
+    pub(crate) async fn judged(mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        let rows = match self.settled().await {
+            Ok(rows) => rows,
+            Err(problem) => {
+                outcome.problems.push(problem);
+                self.daemon.records().await
+            }
+        };
+        let keys: BTreeSet<RecordKey> = rows.iter().map(|row| row.key).collect();
+        let logs = self.logs().await;
+        // Every acknowledgement on disk was there before the logs were read.
+        let mut compared = self.compared(&keys, &logs).await;
+        let deadline = Instant::now() + SOON;
+        while !compared.differences.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            compared = self.compared(&keys, &logs).await;
+        }
+        self.daemon.await_turns(3).await;
+        let compared = self.compared(&keys, &logs).await;
+        outcome.detection_seconds = self.detection();
+        outcome.problems.extend(compared.differences);
+        outcome.problems.extend(compared.seen.broken.iter().map(|sum| format!("a sum did not hold: {sum}")));
+        for (class, truth) in &compared.truths {
+            outcome.problems.extend(self.findings_against(class, truth).await);
+            outcome.classes.insert(class.clone(), class_outcome(class, truth, &compared.seen));
+        }
+        let false_ones = outcome.classes.iter().filter(|(_, class)| class.false_lost + class.false_duplicates > 0);
+        let false_ones: Vec<String> = false_ones
+            .map(|(name, class)| {
+                format!("{name}: {} false lost, {} false duplicates", class.false_lost, class.false_duplicates)
+            })
+            .collect();
+        outcome.problems.extend(false_ones);
+        if !outcome.problems.is_empty() {
+            self.keep_evidence(&outcome).await;
+        }
+        self.daemon.end().await;
+        let replayed = self.replay_against_sums().await;
+        if outcome.problems.is_empty() && !replayed.is_empty() {
+            self.keep_evidence(&outcome).await;
+        }
+        outcome.problems.extend(replayed);
+        outcome
+    }
+
+    async fn compared(&self, keys: &BTreeSet<RecordKey>, logs: &Logs) -> Compared {
+        let mut rows = self.daemon.records().await;
+        rows.retain(|row| keys.contains(&row.key));
+        // A whole round of the witness after the rows, so that it saw what they say.
+        let answers = self.seen().answers;
+        let seen = self.until_seen("the canary is asked for", |seen| seen.answers > answers + 1).await;
+        let (mut truths, mut differences) = (BTreeMap::new(), Vec::new());
+        for class in &self.run.classes {
+            let truth = truth(class, &rows, logs);
+            for (word, want) in &truth.counts {
+                let said = said(&seen, class, word);
+                if said != *want {
+                    differences.push(format!("{class}: {word} is {want}, the daemon says {said}"));
+                }
+            }
+            for (what, keys) in
+                [("called lost and in the log", &truth.called_lost), ("lost and not called so", &truth.not_called_lost)]
+            {
+                if let Some(first) = keys.first() {
+                    let row = rows.iter().find(|row| row.key == *first);
+                    differences.push(format!("{class}: {} {what}, such as {row:?}", keys.len()));
+                }
+            }
+            truths.insert(class.clone(), truth);
+        }
+        Compared { truths, seen, differences }
+    }
+
+    /// What the findings of losses and duplicates say otherwise than the oracle.
+    async fn findings_against(&self, class: &str, truth: &Truth) -> Vec<String> {
+        let findings = self.daemon.findings().await;
+        let of = |kinds: &[&str]| -> Vec<&Value> {
+            let is_of = |finding: &&Value| {
+                finding["canary_class"] == class && finding["kind"].as_str().is_some_and(|kind| kinds.contains(&kind))
+            };
+            findings.iter().filter(is_of).collect()
+        };
+        let sum = |findings: &[&Value]| findings.iter().filter_map(|finding| finding["count"].as_u64()).sum::<u64>();
+        let losses = of(&["canary_lost", "canary_truncated_after_delivery"]);
+        let mut offsets = BTreeSet::new();
+        for finding in &losses {
+            let partition = finding["partition"].as_i64().and_then(|index| i32::try_from(index).ok()).unwrap_or(-1);
+            let list = finding["evidence"]["lost_offsets"].as_array();
+            offsets.extend(list.into_iter().flatten().filter_map(Value::as_i64).map(|offset| (partition, offset)));
+        }
+        let mut problems = Vec::new();
+        let (told, lost) = (sum(&losses), truth.counts.get("lost").copied().unwrap_or_default());
+        if told != lost {
+            problems.push(format!("{class}: the findings count {told} lost, the oracle {lost}"));
+        }
+        if class != "acks0" && offsets != truth.lost_offsets {
+            let wrong: Vec<_> = offsets.symmetric_difference(&truth.lost_offsets).take(5).collect();
+            problems.push(format!("{class}: offsets of findings and oracle differ, such as {wrong:?}"));
+        }
+        let (told, extra) = (sum(&of(&["canary_duplicated"])), truth.counts.get("duplicated").copied().unwrap_or(0));
+        if told != extra {
+            problems.push(format!("{class}: the findings count {told} duplicates, the oracle {extra}"));
+        }
+        problems
+    }
+
+    /// Where the sums on disk are not those of the records on disk.
+    pub(crate) async fn replay_against_sums(&self) -> Vec<String> {
+        let rows = self.daemon.records().await;
+        let mut problems = Vec::new();
+        for class in self.daemon.sums_on_disk().await {
+            let counts = serde_json::to_value(class.counts).expect("counts are JSON");
+            let of_class = rows.iter().filter(|row| row.key.class == class.class);
+            let mut tally: BTreeMap<String, u64> = BTreeMap::new();
+            let mut add = |word: &str| *tally.entry(word.to_owned()).or_default() += 1;
+            for row in of_class {
+                add("sent");
+                match oracle::word(row).as_str() {
+                    "sent" => add("in_flight"),
+                    word @ ("rejected" | "phantom") => {
+                        add("rejected");
+                        if word == "phantom" {
+                            add(word);
+                        }
+                    }
+                    word => {
+                        if word.starts_with("indeterminate") {
+                            add("indeterminate");
+                        }
+                        add(word);
+                    }
+                }
+            }
+            let words = ["sent", "in_flight", "pending", "delivered", "late", "lost", "truncated_after_delivery"];
+            let more = ["expired", "untracked", "rejected", "phantom", "indeterminate", "indeterminate_delivered"];
+            for word in words.into_iter().chain(more) {
+                let (sum, records) = (counts[word].as_u64(), tally.get(word).copied().unwrap_or_default());
+                if sum != Some(records) {
+                    problems.push(format!("{}: {word} on disk is {sum:?}, its records are {records}", class.class));
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// The daemon's count for a word of the oracle's.
+fn said(seen: &Seen, class: &str, word: &str) -> u64 {
+    match word {
+        "lost" => seen.count(class, "lost") + seen.count(class, "truncated_after_delivery"),
+        word => seen.count(class, word),
+    }
+}
+
+fn class_outcome(class: &str, truth: &Truth, seen: &Seen) -> ClassOutcome {
+    let count = |word: &str| truth.counts.get(word).copied().unwrap_or_default();
+    let ever_lost = seen.most(class, "lost") + seen.most(class, "truncated_after_delivery");
+    let beyond = ever_lost.saturating_sub(count("lost") + seen.count(class, "resurfaced"));
+    let called = u64::try_from(truth.called_lost.len()).expect("a count");
+    ClassOutcome {
+        sent: seen.count(class, "sent"),
+        acked: truth.acked,
+        counts: truth
+            .counts
+            .iter()
+            .map(|(word, oracle)| (word.clone(), Count { oracle: *oracle, said: said(seen, class, word) }))
+            .collect(),
+        false_lost: called.max(beyond),
+        missed_lost: u64::try_from(truth.not_called_lost.len()).expect("a count"),
+        false_duplicates: seen.most(class, "duplicated").saturating_sub(count("duplicated")),
+        late: seen.count(class, "late"),
+        overdue_most: seen.most(class, "overdue"),
+        rejected: seen.count(class, "rejected"),
+        indeterminate: seen.count(class, "indeterminate"),
+    }
+}
+
+/// The rows of one class.
+pub(crate) fn of_class<'a>(rows: &'a [RecordRow], class: &'a str) -> impl Iterator<Item = &'a RecordRow> {
+    rows.iter().filter(move |row| row.key.class.as_str() == class)
+}
