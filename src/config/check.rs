@@ -8,6 +8,9 @@ use super::{ClusterConfig, Config};
 /// The connection properties of librdkafka that both planes honour in this version.
 pub(crate) const KAFKA_PROPERTIES: &[&str] = &["bootstrap.servers", "security.protocol", "client.id"];
 
+/// Those that matter to the canary's clients alone.
+const CANARY_PROPERTIES: &[&str] = &["message.timeout.ms", "request.timeout.ms"];
+
 /// Canary classes of the contract, and those this version can send.
 const CLASSES: &[&str] = &["acks0", "acks1", "all", "idempotent", "transactional"];
 const CLASSES_BUILT: &[&str] = &["acks1", "all", "idempotent"];
@@ -107,10 +110,12 @@ fn of_connection(at: &str, kafka: &BTreeMap<String, String>, problems: &mut Vec<
             "{at}: kafka: \"security.protocol\": {protocol:?} is not built into this version; take \"plaintext\""
         ));
     }
-    for name in kafka.keys().filter(|name| !KAFKA_PROPERTIES.contains(&name.as_str())) {
+    let is_known = |name: &str| KAFKA_PROPERTIES.contains(&name) || CANARY_PROPERTIES.contains(&name);
+    for name in kafka.keys().filter(|name| !is_known(name)) {
         problems.push(format!(
-            "{at}: kafka: {name:?} is not honoured by the poll plane of this version; take it out (known: {})",
-            KAFKA_PROPERTIES.join(", ")
+            "{at}: kafka: {name:?} is not honoured by the poll plane of this version; take it out (known: {}; of the canary {})",
+            KAFKA_PROPERTIES.join(", "),
+            CANARY_PROPERTIES.join(", ")
         ));
     }
 }
