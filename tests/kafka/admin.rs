@@ -130,3 +130,18 @@ impl Client {
         Ok(())
     }
 }
+
+/// The id of the leader of the controllers' quorum, as a broker knows it.
+pub(crate) async fn quorum_leader(client: &Client) -> Result<i32, Error> {
+    use kafka_protocol::messages::DescribeQuorumRequest;
+    use kafka_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
+    let partition = PartitionData::default().with_partition_index(0);
+    let topic = TopicData::default().with_topic_name(topic_name("__cluster_metadata")).with_partitions(vec![partition]);
+    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
+    let answer = client.ask_any("DescribeQuorum", 0, &request).await?;
+    accepted("DescribeQuorum", answer.error_code)?;
+    let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
+    let partition = partition.ok_or(Error::Codec { request: "DescribeQuorum", text: "empty answer".to_owned() })?;
+    accepted("DescribeQuorum", partition.error_code)?;
+    Ok(partition.leader_id.0)
+}

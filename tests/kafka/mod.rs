@@ -26,13 +26,14 @@ mod place;
 mod properties;
 pub(crate) mod proxy;
 mod recipe;
+mod surgery;
 mod workload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use admin::Operation;
+pub(crate) use admin::{Operation, quorum_leader};
 use broker::Broker;
 pub(crate) use broker::spawn_for_life;
 pub(crate) use client::{Client, Partition};
@@ -50,6 +51,8 @@ pub(crate) struct Options {
     /// Whether the controller is a JVM of its own, so that every broker may be killed. Without it each broker is a
     /// controller too, and a majority of them must live.
     pub(crate) dedicated_controller: bool,
+    /// How many such controllers; their ids are 100, 101, ….
+    pub(crate) controllers: u16,
     /// `broker.session.timeout.ms`: a dead or stopped broker is fenced after so many milliseconds.
     pub(crate) session_timeout_ms: u32,
     /// Partitions of `__consumer_offsets`.
@@ -59,6 +62,10 @@ pub(crate) struct Options {
     /// Port told to clients instead of the broker's own, by broker id: where a proxy of the test listens. Brokers among
     /// themselves and [`Client`] go past it.
     pub(crate) advertised_ports: BTreeMap<i32, u16>,
+    /// Port told to the other brokers instead of the broker's own, by broker id: where a proxy of the test listens.
+    pub(crate) internal_ports: BTreeMap<i32, u16>,
+    /// Port of the one dedicated controller as these nodes are told it: where a proxy of the test listens.
+    pub(crate) controller_ports: BTreeMap<i32, u16>,
     /// Further properties of every broker; they win over the harness's own.
     pub(crate) properties: Vec<(String, String)>,
 }
@@ -68,10 +75,13 @@ impl Default for Options {
         Self {
             brokers: 3,
             dedicated_controller: false,
+            controllers: 1,
             session_timeout_ms: 3000,
             offsets_partitions: 4,
             heap: "256m".to_owned(),
             advertised_ports: BTreeMap::new(),
+            internal_ports: BTreeMap::new(),
+            controller_ports: BTreeMap::new(),
             properties: Vec::new(),
         }
     }
@@ -82,24 +92,30 @@ impl Default for Options {
 pub(crate) struct Cluster {
     // Fields are dropped in this order: processes first, then the place they write to.
     brokers: BTreeMap<i32, Broker>,
-    controller: Option<Broker>,
+    controllers: BTreeMap<i32, Broker>,
     place: Place,
     cluster_id: String,
     heap: String,
 }
 
-/// Id of the dedicated controller.
-const CONTROLLER: i32 = 100;
+/// Id of the first dedicated controller.
+pub(crate) const CONTROLLER: i32 = 100;
 /// How long a start may take: about 4 s for three brokers alone on two cores, much longer beside a compiler.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
 impl Cluster {
     /// Starts a cluster and returns when every broker names all brokers in its metadata.
     pub(crate) async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_after(options, |_| {}).await
+    }
+
+    /// As [`start`](Self::start); `before` sees the ports before anything runs, to aim proxies between the brokers.
+    pub(crate) async fn start_after(options: Options, before: impl Fn(&Self)) -> Result<Self, Error> {
         assert!((1..=6).contains(&options.brokers), "a block of ports serves 1 to 6 brokers");
         let mut clashes = 0;
         loop {
             let mut cluster = Self::new(&options)?;
+            before(&cluster);
             match cluster.launch_all().await {
                 Err(Error::Ended { log, .. }) if clashes < 3 && log.contains("Address already in use") => clashes += 1,
                 Err(error) => return Err(error),
@@ -112,24 +128,34 @@ impl Cluster {
         broker::installed()?;
         let place = Place::claim()?;
         let voters: Vec<(i32, u16)> = if options.dedicated_controller {
-            vec![(CONTROLLER, place.port(0))]
+            // Combined controllers would have these ports behind those of the brokers.
+            (0..options.controllers)
+                .map(|index| (CONTROLLER + i32::from(index), place.port(if index == 0 { 0 } else { 12 + index })))
+                .collect()
         } else {
             (1..=options.brokers).map(|index| (i32::from(index), place.port(12 + index))).collect()
         };
-        let new = |id: i32, index: Option<u16>| {
-            let directory = place.directory().join(id.to_string());
-            let properties = properties(options, &place, &voters, id, index);
-            Broker::new(id, place.port(index.unwrap_or(0)), directory, &properties)
-        };
         let brokers = (1..=options.brokers)
-            .map(|index| Ok((i32::from(index), new(i32::from(index), Some(index))?)))
+            .map(|index| {
+                let id = i32::from(index);
+                let directory = place.directory().join(id.to_string());
+                let properties = properties(options, &place, &voters, id, Some(index));
+                Ok((id, Broker::new(id, place.port(index), directory, &properties)?))
+            })
             .collect::<Result<_, Error>>()?;
-        let controller = options.dedicated_controller.then(|| new(CONTROLLER, None)).transpose()?;
-        Ok(Self { brokers, controller, place, cluster_id: cluster_id(), heap: options.heap.clone() })
+        let dedicated = voters.iter().filter(|_| options.dedicated_controller);
+        let controllers = dedicated
+            .map(|(id, port)| {
+                let directory = place.directory().join(id.to_string());
+                let properties = properties(options, &place, &voters, *id, None);
+                Ok((*id, Broker::new(*id, *port, directory, &properties)?))
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { brokers, controllers, place, cluster_id: cluster_id(), heap: options.heap.clone() })
     }
 
     async fn launch_all(&mut self) -> Result<(), Error> {
-        for broker in self.controller.iter_mut().chain(self.brokers.values_mut()) {
+        for broker in self.controllers.values_mut().chain(self.brokers.values_mut()) {
             broker.launch(&self.heap, &self.cluster_id).await?;
         }
         let all = self.ids();
@@ -141,7 +167,7 @@ impl Cluster {
         let what = format!("every broker names {ids:?}");
         let mut ended = None;
         let reached = until(&what, START_LIMIT, async || {
-            for broker in self.controller.iter_mut().chain(self.brokers.values_mut()) {
+            for broker in self.controllers.values_mut().chain(self.brokers.values_mut()) {
                 // A broker that ended cannot become ready: no use in waiting for the deadline.
                 match broker.check() {
                     Err(Error::NotRunning(_)) | Ok(()) => {}
@@ -188,6 +214,17 @@ impl Cluster {
         self.brokers.get(&id).unwrap_or_else(|| panic!("there is no broker {id}")).port
     }
 
+    /// The port of a broker's listener for other brokers.
+    pub(crate) fn internal_port(&self, id: i32) -> u16 {
+        // As `properties` lays them out.
+        self.port(id) + 6
+    }
+
+    /// The port of a dedicated controller.
+    pub(crate) fn controller_port(&self, id: i32) -> u16 {
+        self.controllers.get(&id).unwrap_or_else(|| panic!("there is no controller {id}")).port
+    }
+
     /// A client of all brokers, which may outlive this borrow.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.brokers.values().map(|broker| (broker.id, broker.port)).collect())
@@ -223,10 +260,11 @@ impl Cluster {
         self.broker(id)?.cont()
     }
 
-    /// Starts a broker that was killed or terminated, and returns when every living broker names it.
+    /// Starts a broker or controller that was killed or terminated, and returns when every living broker names it.
     pub(crate) async fn start_again(&mut self, id: i32) -> Result<(), Error> {
         self.launch(id).await?;
-        self.ready(&[id]).await
+        let named: Vec<i32> = self.brokers.contains_key(&id).then_some(id).into_iter().collect();
+        self.ready(&named).await
     }
 
     /// Starts a broker that was killed or terminated, without waiting for it.
@@ -252,8 +290,14 @@ impl Cluster {
         std::fs::remove_dir_all(&directory).map_err(Error::system(format!("delete {}", directory.display())))
     }
 
+    /// The directory of one replica (`"orders-0"`).
+    fn replica(&self, id: i32, partition: &str) -> Result<PathBuf, Error> {
+        let broker = self.brokers.get(&id).ok_or(Error::NoSuchBroker(id))?;
+        Ok(broker.directory.join("log").join(partition))
+    }
+
     fn broker(&mut self, id: i32) -> Result<&mut Broker, Error> {
-        self.brokers.get_mut(&id).ok_or(Error::NoSuchBroker(id))
+        self.brokers.get_mut(&id).or_else(|| self.controllers.get_mut(&id)).ok_or(Error::NoSuchBroker(id))
     }
 }
 

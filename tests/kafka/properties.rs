@@ -3,7 +3,7 @@
 use super::Options;
 use super::place::Place;
 
-/// The properties of one node: a broker (its number in the block of ports) or the dedicated controller (`None`).
+/// The properties of one node: a broker (its number in the block of ports) or a dedicated controller (`None`).
 pub(super) fn properties(
     options: &Options,
     place: &Place,
@@ -17,7 +17,8 @@ pub(super) fn properties(
         let (own, internal) = (place.port(index), place.port(6 + index));
         let told = options.advertised_ports.get(&id).copied().unwrap_or(own);
         listeners.extend([format!("CLIENT://127.0.0.1:{own}"), format!("INTERNAL://127.0.0.1:{internal}")]);
-        advertised.extend([format!("CLIENT://127.0.0.1:{told}"), format!("INTERNAL://127.0.0.1:{internal}")]);
+        let told_inside = options.internal_ports.get(&id).copied().unwrap_or(internal);
+        advertised.extend([format!("CLIENT://127.0.0.1:{told}"), format!("INTERNAL://127.0.0.1:{told_inside}")]);
     }
     let votes = voters.iter().find(|(voter, _)| *voter == id);
     listeners.extend(votes.map(|(_, port)| format!("CONTROLLER://127.0.0.1:{port}")));
@@ -26,7 +27,8 @@ pub(super) fn properties(
         (Some(_), None) => "broker",
         (None, _) => "controller",
     };
-    let quorum: Vec<String> = voters.iter().map(|(voter, port)| format!("{voter}@127.0.0.1:{port}")).collect();
+    let told = |port: &u16| options.controller_ports.get(&id).copied().unwrap_or(*port);
+    let quorum: Vec<String> = voters.iter().map(|(voter, port)| format!("{voter}@127.0.0.1:{}", told(port))).collect();
     let replicas = options.brokers.min(3).to_string();
     let majority = options.brokers.min(2).to_string();
     let session = options.session_timeout_ms.to_string();
