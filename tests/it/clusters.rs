@@ -23,9 +23,14 @@ pub(crate) async fn own(options: Options) -> Own {
 
 /// As [`own`], for a cluster that may not start.
 pub(crate) async fn try_own(options: Options) -> Result<Own, Error> {
-    static TURN: Semaphore = Semaphore::const_new(1);
-    let turn = TURN.acquire().await.expect("nobody closes this semaphore");
+    let turn = turn().await;
     Ok(Own { cluster: Cluster::start(options).await?, _turn: turn })
+}
+
+/// The turn to have a cluster of one's own.
+pub(crate) async fn turn() -> SemaphorePermit<'static> {
+    static TURN: Semaphore = Semaphore::const_new(1);
+    TURN.acquire().await.expect("nobody closes this semaphore")
 }
 
 /// A cluster, and the turn to have one.

@@ -4,6 +4,20 @@
 mod daemon;
 #[path = "../kafka/mod.rs"]
 mod kafka;
+#[path = "../scoreboard/oracle.rs"]
+mod oracle;
+#[path = "../scoreboard/outcome.rs"]
+mod outcome;
+#[path = "../scoreboard/peer.rs"]
+mod peer;
+#[path = "../scoreboard/rows/mod.rs"]
+mod rows;
+#[path = "../scoreboard/stage.rs"]
+mod stage;
+#[path = "../scoreboard/verdict.rs"]
+mod verdict;
+#[path = "../scoreboard/watch.rs"]
+mod watch;
 
 mod brokers;
 mod canary;
@@ -14,3 +28,4 @@ mod groups;
 mod harness;
 mod outside;
 mod proxy;
+mod scoreboard;

@@ -2,7 +2,7 @@
 //!
 //! `ROWS=S1,S4-S8` picks rows, `REPEAT=n` repeats them, `CLASSES=all,acks1` leaves classes out, `SCOREBOARD_RESULTS`
 //! names the file of results: what is in it is not done again. `KUSTODY=path` judges another binary. `SHOW=1` prints the
-//! table and plays nothing.
+//! table and plays nothing. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what happens.
 //!
 //! A bench target, like the other programs that measure: it has the path of the binary under test, and `cargo test`
 //! does not run it.
@@ -15,6 +15,7 @@ mod daemon;
 mod kafka;
 mod oracle;
 mod outcome;
+mod peer;
 mod results;
 mod rows;
 mod stage;
@@ -32,6 +33,8 @@ use rows::{ROWS, Row};
 use stage::Run;
 use tokio::time::Instant;
 
+/// Rows in which KMinion has a word for what happens.
+const PEER_ROWS: [&str; 9] = ["S1", "S2", "S3", "S5", "S6", "S8", "S13", "S18", "S20"];
 const CLASSES: [&str; 5] = ["acks0", "acks1", "all", "idempotent", "transactional"];
 
 #[tokio::main]
@@ -69,13 +72,15 @@ async fn play(results: &mut Results) -> anyhow::Result<()> {
         _ => offered,
     };
     println!("kustody of commit {commit}, classes {}", classes.join(" "));
+    let peer = std::env::var_os("PEER_KMINION").map(PathBuf::from);
     for number in 1..=repeat {
         for row in &rows {
             if results.has(row.id, number, &commit) {
                 continue;
             }
             let evidence = target().join("scoreboard-evidence").join(format!("{}-{number}-{commit}", row.id));
-            let run = Run { binary: Some(binary.clone()), classes: classes.clone(), evidence };
+            let peer = peer.clone().filter(|_| PEER_ROWS.contains(&row.id));
+            let run = Run { binary: Some(binary.clone()), classes: classes.clone(), evidence, peer };
             let begun = Instant::now();
             let (verdict, outcome) = played(row, run).await;
             let seconds = begun.elapsed().as_secs_f64();
@@ -92,18 +97,19 @@ async fn play(results: &mut Results) -> anyhow::Result<()> {
 
 /// Plays a row; what panics in it, is written down as its failure.
 async fn played(row: &Row, run: Run) -> (Verdict, Outcome) {
-    let not_run = |reason: String| (Verdict::NotRun, Outcome { problems: vec![reason], ..Outcome::default() });
+    let not_run = |reason: &str| (Verdict::NotRun, Outcome::not_run(reason));
     let play = match row.play {
         Ok(play) => play,
-        Err(reason) => return not_run(format!("not run: {reason}")),
+        Err(reason) => return not_run(reason),
     };
-    if let Some(missing) = row.needs.iter().find(|class| !run.has(class)) {
-        return not_run(format!("not run: class {missing} not offered"));
-    }
-    let run = if row.classes.is_empty() { run } else { run.only(row.classes) };
+    let run = match row.run(&run) {
+        Ok(run) => run,
+        Err(reason) => return not_run(&reason),
+    };
     let stage = tokio::task::LocalSet::new();
     let played = stage.spawn_local(play(run));
     match stage.run_until(played).await {
+        Ok(outcome) if outcome.not_run.is_some() => (Verdict::NotRun, outcome),
         Ok(outcome) if outcome.problems.is_empty() => (Verdict::Passed, outcome),
         Ok(outcome) => (Verdict::Failed, outcome),
         Err(panicked) => {

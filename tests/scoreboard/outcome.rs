@@ -40,16 +40,28 @@ pub(crate) struct Outcome {
     pub(crate) classes: BTreeMap<String, ClassOutcome>,
     /// Seconds from the moment at which it could be known until all of it was in the answers.
     pub(crate) detection_seconds: Option<f64>,
+    /// How the lost records of all classes were told: seconds after that moment, and how many by then.
+    #[serde(default)]
+    pub(crate) loss_steps: Vec<(f64, u64)>,
     /// Why it did not pass; empty when it did.
     pub(crate) problems: Vec<String>,
     /// What else was seen.
     pub(crate) notes: Vec<String>,
+    /// Why it could not be played here.
+    #[serde(skip)]
+    pub(crate) not_run: Option<String>,
     /// What a peer beside us counted, by its own words.
     #[serde(default)]
     pub(crate) peer: BTreeMap<String, f64>,
 }
 
 impl Outcome {
+    /// It could not be played here.
+    pub(crate) fn not_run(reason: &str) -> Self {
+        let reason = format!("not run: {reason}");
+        Self { not_run: Some(reason.clone()), problems: vec![reason], ..Self::default() }
+    }
+
     /// Notes a problem unless it holds.
     pub(crate) fn require(&mut self, holds: bool, problem: impl FnOnce() -> String) {
         if !holds {

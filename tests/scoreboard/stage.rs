@@ -12,6 +12,7 @@ use crate::kafka::proxy::Proxy;
 use crate::kafka::{Client, Cluster, Error, Options, until};
 use crate::oracle::{self, Logs};
 use crate::outcome::Outcome;
+use crate::peer::Peer;
 use crate::watch::{Seen, Watch};
 
 /// The canary's topic.
@@ -32,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) classes: Vec<String>,
     /// Where evidence goes when it does not pass.
     pub(crate) evidence: PathBuf,
+    /// KMinion's binary, where it is to run beside us.
+    pub(crate) peer: Option<PathBuf>,
 }
 
 impl Run {
@@ -86,6 +89,7 @@ pub(crate) struct Stage {
     /// The moment from which all could be known.
     mark: Option<Instant>,
     proxy: Option<Proxy>,
+    pub(crate) peer: Option<Peer>,
     pub(crate) cluster: Cluster,
 }
 
@@ -99,6 +103,11 @@ impl Stage {
 
     /// As [`up`](Self::up), with the daemon prepared and not started.
     pub(crate) async fn set(run: &Run, setting: Setting) -> Self {
+        Self::set_before(run, setting, |_| {}).await
+    }
+
+    /// As [`set`](Self::set); `before` sees the cluster before anything of it runs.
+    pub(crate) async fn set_before(run: &Run, setting: Setting, before: impl Fn(&Cluster)) -> Self {
         let Setting { mut options, replicas, configs, cluster: lines, kafka, is_proxied } = setting;
         let mut proxy = None;
         if is_proxied {
@@ -107,13 +116,17 @@ impl Stage {
             options.advertised_ports = bound.ports();
             proxy = Some(bound);
         }
-        let cluster = Cluster::start(options).await.expect("the cluster starts");
+        let cluster = Cluster::start_after(options, before).await.expect("the cluster starts");
         if let Some(proxy) = &proxy {
             proxy.aim(&cluster);
         }
         let client = cluster.client();
         let assigned: Vec<&[i32]> = replicas.iter().map(Vec::as_slice).collect();
         client.create_topic(TOPIC, &assigned, &configs).await.expect("the topic is created");
+        let mut peer = None;
+        if let Some(binary) = &run.peer {
+            peer = Some(Peer::start(binary, &cluster.bootstrap(), &client, &assigned, &configs).await);
+        }
         let partitions: Vec<i32> = (0..).take(replicas.len()).collect();
         let rate = f64::from(RATE) / f64::from(u32::try_from(replicas.len()).expect("few partitions"));
         let bootstrap = proxy.as_ref().map_or_else(|| cluster.bootstrap(), Proxy::bootstrap);
@@ -124,7 +137,7 @@ impl Stage {
             binary.clone_into(&mut daemon.binary);
         }
         let watch = Watch::start(daemon.address());
-        Self { daemon, watch, client, run: run.clone(), partitions, mark: None, proxy, cluster }
+        Self { daemon, watch, client, run: run.clone(), partitions, mark: None, proxy, peer, cluster }
     }
 
     /// Starts the daemon, and waits until canaries of each class are delivered.
@@ -244,6 +257,16 @@ impl Stage {
         }
     }
 
+    /// How the count of lost records grew after the mark: seconds and records.
+    pub(crate) fn steps(&self) -> Vec<(f64, u64)> {
+        let Some(mark) = self.mark else { return Vec::new() };
+        self.seen()
+            .losses()
+            .into_iter()
+            .map(|(at, lost)| (at.saturating_duration_since(mark).as_secs_f64(), lost))
+            .collect()
+    }
+
     /// How long after the mark the verdicts became what they are.
     pub(crate) fn detection(&self) -> Option<f64> {
         let (mark, judged) = (self.mark?, self.seen().judged_at()?);
@@ -254,17 +277,15 @@ impl Stage {
     pub(crate) async fn keep_evidence(&self, outcome: &Outcome) {
         let findings = if self.daemon.is_running() { self.daemon.findings().await } else { Vec::new() };
         let said = serde_json::json!({ "outcome": outcome, "last": self.seen().last, "findings": findings });
-        self.keep(&said);
+        let kept = self.keep(&said);
+        kept.unwrap_or_else(|error| panic!("no evidence in {}: {error}", self.run.evidence.display()));
     }
 
-    fn keep(&self, said: &serde_json::Value) {
-        let kept = std::fs::create_dir_all(&self.run.evidence)
+    fn keep(&self, said: &serde_json::Value) -> std::io::Result<()> {
+        std::fs::create_dir_all(&self.run.evidence)
             .and_then(|()| std::fs::write(self.run.evidence.join("said.json"), format!("{said:#}")))
             .and_then(|()| copy_files(self.daemon.directory(), &self.run.evidence))
-            .and_then(|()| copy_files(&self.daemon.data(), &self.run.evidence));
-        if let Err(error) = kept {
-            panic!("no evidence in {}: {error}", self.run.evidence.display());
-        }
+            .and_then(|()| copy_files(&self.daemon.data(), &self.run.evidence))
     }
 
     /// The end of the daemon's log.
@@ -278,7 +299,8 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.keep(&serde_json::json!({ "last": self.seen().last }));
+            // The panic is what has to be told; a daemon that never ran has nothing to keep.
+            self.keep(&serde_json::json!({ "last": self.seen().last })).ok();
         }
     }
 }

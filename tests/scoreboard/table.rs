@@ -105,8 +105,24 @@ fn remarks(played: &[&Line]) -> String {
     let problem = failed.last().and_then(|line| line.outcome.problems.first());
     let mut parts: Vec<String> =
         problem.map(|problem| format!("**failed {}×**: {}", failed.len(), one_line(problem))).into_iter().collect();
+    parts.extend(played.iter().rev().find_map(|line| peer(&line.outcome.peer)));
     parts.extend(played.last().into_iter().flat_map(|line| line.outcome.notes.iter().map(|note| one_line(note))));
     parts.join("; ")
+}
+
+/// What KMinion said in a run, beside what its own topic held.
+fn peer(counts: &std::collections::BTreeMap<String, f64>) -> Option<String> {
+    let count = |word: &str| counts.get(word).copied().unwrap_or_default();
+    (!counts.is_empty()).then(|| {
+        format!(
+            "KMinion: {} lost of {} produced ({} failed), no word for duplicates; its topic holds {} and {} copies",
+            count("lost"),
+            count("produced"),
+            count("failed"),
+            count("in_log"),
+            count("copies_in_log")
+        )
+    })
 }
 
 fn one_line(text: &str) -> String {

@@ -49,11 +49,15 @@ impl Stage {
         self.daemon.await_turns(3).await;
         let compared = self.compared(&keys, &logs).await;
         outcome.detection_seconds = self.detection();
+        outcome.loss_steps = self.steps();
         outcome.problems.extend(compared.differences);
         outcome.problems.extend(compared.seen.broken.iter().map(|sum| format!("a sum did not hold: {sum}")));
         for (class, truth) in &compared.truths {
             outcome.problems.extend(self.findings_against(class, truth).await);
             outcome.classes.insert(class.clone(), class_outcome(class, truth, &compared.seen));
+        }
+        if let Some(peer) = &self.peer {
+            outcome.peer = peer.verdict(&self.client).await;
         }
         let false_ones = outcome.classes.iter().filter(|(_, class)| class.false_lost + class.false_duplicates > 0);
         let false_ones: Vec<String> = false_ones

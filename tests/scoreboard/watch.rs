@@ -71,6 +71,25 @@ impl Seen {
         self.most.get(class).and_then(|words| words.get(word)).copied().unwrap_or_default()
     }
 
+    /// Each moment at which the lost records of all classes became more.
+    pub(crate) fn losses(&self) -> Vec<(Instant, u64)> {
+        let of = |words: &BTreeMap<String, u64>| -> u64 {
+            words
+                .iter()
+                .filter(|(word, _)| matches!(word.as_str(), "lost" | "truncated_after_delivery"))
+                .map(|(_, n)| n)
+                .sum()
+        };
+        let mut losses: Vec<(Instant, u64)> = Vec::new();
+        for (at, counts) in &self.verdicts {
+            let lost = counts.values().map(of).sum();
+            if let Some(at) = at.filter(|_| lost > losses.last().map_or(0, |(_, last)| *last)) {
+                losses.push((at, lost));
+            }
+        }
+        losses
+    }
+
     /// When the verdicts became what they are now; nothing where there is none.
     pub(crate) fn judged_at(&self) -> Option<Instant> {
         let (at, verdicts) = self.verdicts.last()?;

@@ -53,8 +53,14 @@ pub(crate) async fn killed(run: Run, times: u64) -> Outcome {
 pub(super) async fn away(run: Run) -> Outcome {
     let mut stage = Stage::up(&run, Setting::default()).await;
     stage.daemon.kill().await;
+    if let Some(peer) = &mut stage.peer {
+        peer.kill();
+    }
     stage.last(60.0).await;
     stage.daemon.launch().await;
+    if let Some(peer) = &mut stage.peer {
+        peer.launch().await;
+    }
     stage.mark();
     let mut outcome = stage.verdict().await;
     unharmed(&mut outcome);

@@ -1,17 +1,16 @@
 //! Brokers restart, die and hang; leaders change, cleanly and not.
 
+use super::SAFE;
 use crate::kafka::Options;
 use crate::outcome::Outcome;
 use crate::stage::{Run, Setting, Stage};
 
-/// Classes whose acknowledgement outlives any one broker.
-const SAFE: [&str; 3] = ["all", "idempotent", "transactional"];
 /// Classes of which Kafka promises no duplicates.
 const ONCE: [&str; 2] = ["idempotent", "transactional"];
 
 /// What holds whatever one broker does: acks=all loses nothing, idempotence writes once.
 pub(super) fn promised(outcome: &mut Outcome) {
-    outcome.exactly(&SAFE, "lost", 0);
+    outcome.exactly(SAFE, "lost", 0);
     outcome.exactly(&ONCE, "duplicated", 0);
     outcome.exactly(&ONCE, "reordered", 0);
 }

@@ -1,7 +1,8 @@
 //! The network between the canary and the brokers loses answers, and lets one request overtake another.
 
 use super::elections::promised;
-use crate::kafka::proxy::{Fault, PRODUCE, Rule, Which};
+use crate::kafka::proxy::{Fault, Link, PRODUCE, Proxy, Rule, Which};
+use crate::kafka::{CONTROLLER, Options};
 use crate::outcome::Outcome;
 use crate::stage::{Run, Setting, Stage};
 
@@ -48,5 +49,38 @@ pub(super) async fn requests_overtake(run: Run) -> Outcome {
     promised(&mut outcome);
     outcome.at_least("all", "reordered", 1);
     outcome.require(refused.hits() == 1, || format!("{} requests were refused", refused.hits()));
+    outcome
+}
+
+/// S17: broker 1 is cut off from the other brokers and from the controller for 30 s, while clients reach all of them.
+pub(super) async fn partitioned(run: Run) -> Outcome {
+    let between = Proxy::bind(&[1, 2, 3, CONTROLLER]).await.expect("loopback has free ports");
+    let mut ports = between.ports();
+    let to_controller = ports.remove(&CONTROLLER).expect("it was bound");
+    let options = Options {
+        dedicated_controller: true,
+        internal_ports: ports,
+        controller_ports: [(1, to_controller)].into(),
+        ..Options::default()
+    };
+    let mut stage = Stage::set_before(&run, Setting { options, ..Setting::default() }, |cluster| {
+        let mut targets: std::collections::BTreeMap<i32, u16> =
+            cluster.ids().into_iter().map(|id| (id, cluster.internal_port(id))).collect();
+        targets.insert(CONTROLLER, cluster.controller_port(CONTROLLER));
+        between.aim_at(targets);
+    })
+    .await;
+    stage.raise().await;
+    between.hold(Link { broker: CONTROLLER, client: None });
+    between.hold(Link { broker: 1, client: None });
+    for other in [2, 3] {
+        between.hold(Link { broker: other, client: Some("broker-1-".to_owned()) });
+    }
+    stage.last(30.0).await;
+    between.release();
+    stage.mark();
+    let mut outcome = stage.verdict().await;
+    promised(&mut outcome);
+    outcome.at_least("acks1", "lost", 1);
     outcome
 }
