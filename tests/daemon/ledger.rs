@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kustody::audit::{ClassRow, Lineage, RecordKey, RecordRow, State};
+use kustody::audit::{ClassRow, Lineage, PartitionRow, RecordKey, RecordRow, State};
 use sqlx::{Connection, SqliteConnection};
 
 use super::Daemon;
@@ -41,6 +41,16 @@ impl Daemon {
         let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
         let bodies: Vec<String> =
             sqlx::query_scalar("select body from canary_class").fetch_all(&mut ledger).await.expect("it has classes");
+        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
+    }
+
+    /// How far each reader has read each partition, as it is on disk.
+    pub(crate) async fn positions_on_disk(&self) -> Vec<PartitionRow> {
+        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        let bodies: Vec<String> = sqlx::query_scalar("select body from canary_partition")
+            .fetch_all(&mut ledger)
+            .await
+            .expect("it has positions");
         bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
     }
 

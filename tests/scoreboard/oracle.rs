@@ -17,6 +17,10 @@ pub(crate) struct Logs {
     pub(crate) records: Vec<(i32, i64, CanaryRecord)>,
     /// Records that are none of ours.
     pub(crate) foreign: u64,
+    /// What was sent before this wall-clock time, in milliseconds, was sent to a topic of this name that is deleted.
+    pub(crate) former_before: Option<i64>,
+    /// The same logs as a reader of committed transactions sees them, where that was read too.
+    pub(crate) committed: Option<Box<Self>>,
 }
 
 impl Logs {
@@ -85,9 +89,12 @@ pub(crate) struct Truth {
 /// What is true of a class, by these rows of its ledger, read first, and these logs, read after them.
 pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
     let mut truth = Truth::default();
+    // A record of a transaction is there when its commit is.
+    let logs = logs.committed.as_deref().filter(|_| class == "transactional").unwrap_or(logs);
     let copies = logs.copies();
     let mut count = |name: &str, more: u64| *truth.counts.entry(name.to_owned()).or_default() += more;
-    for name in ["lost", "duplicated", "reordered", "indeterminate_delivered", "phantom", "expired"] {
+    for name in ["lost", "duplicated", "reordered", "indeterminate_delivered", "phantom", "expired", "aborted_visible"]
+    {
         count(name, 0);
     }
     for row in rows.iter().filter(|row| row.key.class.as_str() == class) {
@@ -99,7 +106,11 @@ pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
             continue;
         }
         match state.as_str() {
-            "sent" | "aborted" | "aborted_visible" => continue,
+            "sent" => continue,
+            "aborted" | "aborted_visible" => {
+                count("aborted_visible", u64::from(is_there));
+                continue;
+            }
             "rejected" | "phantom" => {
                 count("phantom", u64::from(is_there));
                 continue;
@@ -107,7 +118,8 @@ pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
             _ => truth.acked += 1,
         }
         let start = logs.log_start.get(&row.key.partition.0).copied().unwrap_or_default();
-        let is_trimmed = row.of_former_topic || row.offset.is_some_and(|offset| offset.get() < start);
+        let is_former = logs.former_before.is_some_and(|before| row.sent_at.as_millis() < before);
+        let is_trimmed = is_former || row.offset.is_some_and(|offset| offset.get() < start);
         let is_called = matches!(state.as_str(), "lost" | "truncated_after_delivery");
         if is_there || is_trimmed {
             // What was read before it was trimmed stays delivered.

@@ -86,6 +86,8 @@ pub(crate) struct Stage {
     pub(crate) client: Client,
     pub(crate) run: Run,
     pub(crate) partitions: Vec<i32>,
+    /// See [`Logs::former_before`].
+    former_before: Option<i64>,
     /// The moment from which all could be known.
     mark: Option<Instant>,
     proxy: Option<Proxy>,
@@ -137,7 +139,18 @@ impl Stage {
             binary.clone_into(&mut daemon.binary);
         }
         let watch = Watch::start(daemon.address());
-        Self { daemon, watch, client, run: run.clone(), partitions, mark: None, proxy, peer, cluster }
+        Self {
+            daemon,
+            watch,
+            client,
+            run: run.clone(),
+            partitions,
+            former_before: None,
+            mark: None,
+            proxy,
+            peer,
+            cluster,
+        }
     }
 
     /// Starts the daemon, and waits until canaries of each class are delivered.
@@ -180,6 +193,11 @@ impl Stage {
         let before = self.seen().count(class, "acked");
         let what = format!("{more} more of {class} are acknowledged");
         self.until_seen(&what, |seen| seen.count(class, "acked") >= before + more).await;
+    }
+
+    /// What was sent until now was sent to a topic that is deleted.
+    pub(crate) fn topic_is_gone(&mut self) {
+        self.former_before = Some(kustody::clock::Clock::start().wall().as_millis());
     }
 
     /// From now on all could be known: the delay of detection counts from here.
@@ -229,11 +247,18 @@ impl Stage {
     /// Every partition read back, by the brokers themselves.
     pub(crate) async fn logs(&self) -> Logs {
         let lineage = self.lineage().await;
-        let mut logs = Logs::default();
+        let mut logs = Logs { former_before: self.former_before, ..Logs::default() };
+        let mut committed = logs.clone();
         for partition in &self.partitions {
             let log = self.client.read_all(TOPIC, *partition).await.expect("the log is readable");
             logs.add(*partition, &log, lineage);
+            if self.run.has("transactional") {
+                let settings = [("isolation.level", "read_committed")];
+                let log = self.client.read_all_with(TOPIC, *partition, &settings).await.expect("the log is readable");
+                committed.add(*partition, &log, lineage);
+            }
         }
+        logs.committed = self.run.has("transactional").then(|| Box::new(committed));
         logs
     }
 

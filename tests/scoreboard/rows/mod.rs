@@ -109,7 +109,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("S27", "max.message.bytes below a canary's size", play!(topic::too_large)),
     row("S28", "WRITE, then READ denied", play!(rights::forbidden)),
     row("S29", "quota of 1 kB/s", play!(rights::throttled)),
-    not_played("S30", "transactions committed, aborted, abandoned", "not built"),
+    row("S30", "transactions committed, aborted, left open", play!(auditor::transactions)).of(&["transactional"]),
     row("S31", "reassignment of all partitions", play!(replicas::reassigned)),
     row("S32", "controllers: leader, then majority 60 s killed", play!(replicas::controllers)),
     not_played("S33", "rolling upgrade 3.9 → 4.x", "the harness has one version of Kafka"),

@@ -10,6 +10,7 @@ pub(super) async fn recreated(run: Run) -> Outcome {
     let mut stage = Stage::up(&run, Setting::default()).await;
     let setting = Setting::default();
     stage.client.delete_topic(TOPIC).await.expect("it is deleted");
+    stage.topic_is_gone();
     let replicas: Vec<&[i32]> = setting.replicas.iter().map(Vec::as_slice).collect();
     stage.client.create_topic(TOPIC, &replicas, &setting.configs).await.expect("it is created again");
     stage.mark();
