@@ -17,7 +17,7 @@ pub(crate) struct Logs {
     pub(crate) records: Vec<(i32, i64, CanaryRecord)>,
     /// Records that are none of ours.
     pub(crate) foreign: u64,
-    /// What was sent before this wall-clock time, in milliseconds, was sent to a topic of this name that is deleted.
+    /// What was sent before this wall-clock time, in milliseconds, was meant for a topic of this name that is deleted.
     pub(crate) former_before: Option<i64>,
     /// The same logs as a reader of committed transactions sees them, where that was read too.
     pub(crate) committed: Option<Box<Self>>,
@@ -42,6 +42,13 @@ impl Logs {
             *copies.entry(record.key).or_default() += 1;
         }
         copies
+    }
+
+    /// Records that were meant for a deleted topic of this name, and tried again until the next one took them.
+    fn strays(&self) -> BTreeSet<RecordKey> {
+        let records = self.records.iter().map(|(_, _, record)| record);
+        let newest = records.clone().max_by_key(|record| record.sent_at).map(|record| record.topic_id);
+        records.filter(|record| Some(record.topic_id) != newest).map(|record| record.key).collect()
     }
 
     /// Inversions: a first copy behind one of a higher sequence of its incarnation, class and partition.
@@ -91,7 +98,7 @@ pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
     let mut truth = Truth::default();
     // A record of a transaction is there when its commit is.
     let logs = logs.committed.as_deref().filter(|_| class == "transactional").unwrap_or(logs);
-    let copies = logs.copies();
+    let (copies, strays) = (logs.copies(), logs.strays());
     let mut count = |name: &str, more: u64| *truth.counts.entry(name.to_owned()).or_default() += more;
     for name in ["lost", "duplicated", "reordered", "indeterminate_delivered", "phantom", "expired", "aborted_visible"]
     {
@@ -122,8 +129,9 @@ pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
         let is_trimmed = is_former || row.offset.is_some_and(|offset| offset.get() < start);
         let is_called = matches!(state.as_str(), "lost" | "truncated_after_delivery");
         if is_there || is_trimmed {
-            // What was read before it was trimmed stays delivered.
-            count("expired", u64::from(!is_there && row.copies.is_empty()));
+            // What was read before it was trimmed stays delivered; what another topic took never was in its own.
+            let is_expired = if is_there { strays.contains(&row.key) } else { row.copies.is_empty() };
+            count("expired", u64::from(is_expired));
             if is_called && !row.resurfaced {
                 truth.called_lost.push(row.key);
             }

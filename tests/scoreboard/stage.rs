@@ -195,7 +195,7 @@ impl Stage {
         self.until_seen(&what, |seen| seen.count(class, "acked") >= before + more).await;
     }
 
-    /// What was sent until now was sent to a topic that is deleted.
+    /// What was sent until now was meant for a topic that is deleted.
     pub(crate) fn topic_is_gone(&mut self) {
         self.former_before = Some(kustody::clock::Clock::start().wall().as_millis());
     }

@@ -10,9 +10,9 @@ pub(super) async fn recreated(run: Run) -> Outcome {
     let mut stage = Stage::up(&run, Setting::default()).await;
     let setting = Setting::default();
     stage.client.delete_topic(TOPIC).await.expect("it is deleted");
-    stage.topic_is_gone();
     let replicas: Vec<&[i32]> = setting.replicas.iter().map(Vec::as_slice).collect();
     stage.client.create_topic(TOPIC, &replicas, &setting.configs).await.expect("it is created again");
+    stage.topic_is_gone();
     stage.mark();
     let told = stage.daemon.await_findings("topic_recreated", crate::stage::SOON, |found| !found.is_empty()).await;
     let mut outcome = stage.verdict().await;
