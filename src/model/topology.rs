@@ -49,6 +49,10 @@ pub struct TopicConfig {
     pub cleanup_policy: Option<String>,
     /// `retention.ms`; -1 is no limit by time.
     pub retention_ms: Option<i64>,
+    /// `retention.bytes` of one partition; -1 is no limit by size.
+    pub retention_bytes: Option<i64>,
+    /// `max.message.bytes`: the largest batch that is taken, after compression.
+    pub max_message_bytes: Option<i64>,
     /// `message.timestamp.type`, as text.
     pub message_timestamp_type: Option<String>,
 }

@@ -16,6 +16,8 @@ const KEYS: &[&str] = &[
     "unclean.leader.election.enable",
     "cleanup.policy",
     "retention.ms",
+    "retention.bytes",
+    "max.message.bytes",
     "message.timestamp.type",
 ];
 const PER_REQUEST: usize = 500;
@@ -29,8 +31,11 @@ impl Poll<'_> {
     pub(crate) async fn configs(&mut self, known: &mut Configs) {
         known.retain(|name, (id, _)| self.topology.topics.get(name).is_some_and(|topic| topic.id == *id));
         let covered = self.topology.topics.keys().filter(|name| self.scope.covers_topic(name.as_str()));
-        let mut wanted: Vec<TopicName> =
-            covered.filter(|name| self.scope.read_configs || !known.contains_key(*name)).cloned().collect();
+        // Whether the canary sends depends on its topic's settings: those are never old.
+        let is_wanted = |name: &&TopicName| {
+            self.scope.read_configs || self.scope.canary_topic.as_ref() == Some(*name) || !known.contains_key(*name)
+        };
+        let mut wanted: Vec<TopicName> = covered.filter(is_wanted).cloned().collect();
         let mut unanswered = None;
         for broker in self.readers() {
             if wanted.is_empty() {
@@ -111,10 +116,13 @@ fn topic_config(answer: TopicSettings) -> Option<(TopicName, Reading<TopicConfig
 fn config(settings: Vec<(String, Option<String>)>) -> TopicConfig {
     let mut settings: BTreeMap<String, String> =
         settings.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let number = |name: &str| settings.get(name).and_then(|value| value.parse().ok());
     TopicConfig {
         min_insync_replicas: settings.get("min.insync.replicas").and_then(|value| value.parse().ok()),
         unclean_leader_election: settings.get("unclean.leader.election.enable").and_then(|value| value.parse().ok()),
-        retention_ms: settings.get("retention.ms").and_then(|value| value.parse().ok()),
+        retention_ms: number("retention.ms"),
+        retention_bytes: number("retention.bytes"),
+        max_message_bytes: number("max.message.bytes"),
         cleanup_policy: settings.remove("cleanup.policy"),
         message_timestamp_type: settings.remove("message.timestamp.type"),
     }
@@ -138,6 +146,8 @@ mod tests {
                 ("unclean.leader.election.enable", Some("true")),
                 ("cleanup.policy", Some("compact,delete")),
                 ("retention.ms", Some("-1")),
+                ("retention.bytes", Some("1073741824")),
+                ("max.message.bytes", Some("1048588")),
                 ("message.timestamp.type", Some("CreateTime")),
             ],
         );
@@ -146,6 +156,8 @@ mod tests {
             unclean_leader_election: Some(true),
             cleanup_policy: Some("compact,delete".to_owned()),
             retention_ms: Some(-1),
+            retention_bytes: Some(1_073_741_824),
+            max_message_bytes: Some(1_048_588),
             message_timestamp_type: Some("CreateTime".to_owned()),
         };
         let odd = answer(0, &[("min.insync.replicas", Some("many")), ("retention.ms", None)]);

@@ -114,7 +114,7 @@ pub struct Scope {
     pub epoch_questions: Vec<(TopicPartition, LeaderEpoch)>,
     /// Read log start offsets anew; else the last known stand.
     pub read_earliest: bool,
-    /// Read topic settings anew; else only those of topics never read before.
+    /// Read topic settings anew; else only those of topics never read before, and of the canary's.
     pub read_configs: bool,
     /// Which topics; all without.
     pub topics: Option<Filter>,

@@ -86,6 +86,10 @@ async fn what_is_not_asked_for_stands_as_last_read() {
     assert_eq!(ends.log_start, Reading::Read(offset(10)), "the last known");
     assert_eq!(ends.high_watermark, Reading::Read(offset(101)));
     assert_eq!(second.requests.get(&("DescribeConfigs", "answered")), None);
+    let canary =
+        Scope { canary_topic: Some("t".into()), read_earliest: false, read_configs: false, ..Scope::default() };
+    let of_canary = cluster.snapshot(&canary).await;
+    assert_eq!(of_canary.requests.get(&("DescribeConfigs", "answered")), Some(&1), "its topic's are never old");
     let third = cluster.snapshot(&Scope::default()).await;
     assert_eq!(third.watermarks.get(&at).expect("it is led").log_start, Reading::Read(offset(20)));
 }

@@ -91,6 +91,8 @@ pub(super) fn topics(at: Timestamp) -> Vec<TopicView> {
                 unclean_leader_election: Some(index == 5),
                 cleanup_policy: Some(if index == 10 { "compact" } else { "delete" }.to_owned()),
                 retention_ms: Some(if index == 4 { -1 } else { 604_800_000 }),
+                retention_bytes: Some(-1),
+                max_message_bytes: Some(1_048_588),
                 message_timestamp_type: Some("CreateTime".to_owned()),
             }),
         },
