@@ -4,6 +4,7 @@ mod ask;
 mod book;
 pub mod bound;
 pub mod event;
+pub mod fitness;
 mod history;
 pub mod journal;
 mod judge;
@@ -34,6 +35,7 @@ mod model_test;
 
 pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
 pub use event::{Event, Question, Reread, TransactionEnd, Unreadable};
+pub use fitness::{CanaryTopic, Misfit, Weight};
 pub use journal::{JournalLine, Step};
 pub use ledger::{Ledger, LedgerOptions, SecondInstance, Stage};
 pub use placement::PlacementPlan;
