@@ -19,7 +19,7 @@ use crate::alert::{self, AlertBook};
 use crate::audit::{CanaryClass, Incarnation, Ledger, LedgerOptions, Lineage};
 use crate::clock::Clock;
 use crate::config::{ClusterConfig, Config};
-use crate::finding::{self, FindingBook, JudgeOptions};
+use crate::finding::{self, CanaryNeeds, FindingBook, JudgeOptions};
 use crate::model::{ClusterName, GroupType, Timestamp, TopicName};
 use crate::observe::{self, CommitPoint, HighWatermarkPoint, History, Restored};
 use crate::publish::Totals;
@@ -195,7 +195,10 @@ async fn turns(
         history,
         findings,
         alerts,
-        judge: JudgeOptions { bootstrap: config.kafka.get("bootstrap.servers").cloned().unwrap_or_default() },
+        judge: JudgeOptions {
+            bootstrap: config.kafka.get("bootstrap.servers").cloned().unwrap_or_default(),
+            canary: canary_topic.clone().map(|topic| CanaryNeeds { topic, window: LedgerOptions::default().window }),
+        },
         canary_topic,
         totals: Totals::default(),
         last: None,

@@ -20,6 +20,18 @@ pub fn uncovered(leaders: &[Option<BrokerId>], brokers: &[BrokerId]) -> Vec<Brok
     all.difference(&leading).copied().collect()
 }
 
+/// The replicas of one more partition for each of `leaders`: itself first, then those that follow it among `brokers`,
+/// `copies` in all.
+#[must_use]
+pub fn led_by(leaders: &[BrokerId], brokers: &[BrokerId], copies: usize) -> Vec<Vec<BrokerId>> {
+    let brokers: BTreeSet<BrokerId> = brokers.iter().chain(leaders).copied().collect();
+    let replicas = |leader: &BrokerId| {
+        let place = brokers.iter().position(|broker| broker == leader).unwrap_or(0);
+        brokers.iter().cycle().skip(place).take(copies.clamp(1, brokers.len())).copied().collect()
+    };
+    leaders.iter().map(replicas).collect()
+}
+
 /// How the canary topic is to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacementPlan {
@@ -40,9 +52,7 @@ impl PlacementPlan {
         if replication_factor == 0 {
             return None;
         }
-        let replicas = (0..brokers.len())
-            .map(|first| brokers.iter().cycle().skip(first).take(replication_factor).copied().collect())
-            .collect();
+        let replicas = led_by(&brokers, &brokers, replication_factor);
         Some(Self { replicas, replication_factor, min_insync_replicas: (replication_factor - 1).max(1) })
     }
 }
@@ -71,6 +81,21 @@ mod tests {
             let plan = PlacementPlan::for_brokers(&brokers)
                 .map(|plan| (plan.replicas, plan.replication_factor, plan.min_insync_replicas));
             assert_eq!(plan, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_further_partition_is_led_by_its_broker() {
+        let cases = [
+            ("none", ids(&[]), ids(&[1, 2]), 2, vec![]),
+            ("the last one goes round", ids(&[3]), ids(&[1, 2, 3]), 2, vec![ids(&[3, 1])]),
+            ("two new ones", ids(&[4, 5]), ids(&[1, 2, 4, 5]), 3, vec![ids(&[4, 5, 1]), ids(&[5, 1, 2])]),
+            ("more copies than brokers", ids(&[1]), ids(&[1, 2]), 3, vec![ids(&[1, 2])]),
+            ("no copy asked for", ids(&[2]), ids(&[1, 2]), 0, vec![ids(&[2])]),
+            ("not among the brokers", ids(&[9]), ids(&[1]), 1, vec![ids(&[9])]),
+        ];
+        for (name, leaders, brokers, copies, want) in cases {
+            assert_eq!(led_by(&leaders, &brokers, copies), want, "{name}");
         }
     }
 

@@ -117,6 +117,8 @@ pub struct Unknown {
     pub partitions: BTreeSet<TopicPartition>,
     /// Topics whose `min.insync.replicas` is not known.
     pub min_isr: BTreeSet<TopicName>,
+    /// Topics whose settings are not known.
+    pub settings: BTreeSet<TopicName>,
     /// Groups of which something was not read.
     pub groups: BTreeSet<GroupId>,
     /// Partitions of groups whose lag is not known; ascending.
@@ -157,6 +159,10 @@ impl Unknown {
             }
             Kind::GroupStopped => {
                 not_listed() || subject.group.as_ref().is_some_and(|group| self.groups.contains(group))
+            }
+            // Only what is said of settings has the id of the topic they are of.
+            Kind::CanaryNotCovering => {
+                self.topology || of_topic(&self.topics) || (subject.topic_id.is_some() && of_topic(&self.settings))
             }
             // That nothing could be read does not say that something else can be read again.
             Kind::MonitorBlind => self.topology,

@@ -1,6 +1,7 @@
 //! From an observation to drafts, one family per file.
 
 use super::draft::{Draft, Judged, Unknown};
+use super::placement::{self, CanaryNeeds};
 use super::shell::Tools;
 use super::{Kind, Subject, blind, brokers, groups, partitions};
 use crate::model::{Missing, Part, Reading, TopicPartition};
@@ -11,11 +12,13 @@ use crate::observe::{BrokerState, Lag, Observation};
 pub struct Options {
     /// What follows `--bootstrap-server` in them: `bootstrap.servers` of the cluster, or a shell variable.
     pub bootstrap: String,
+    /// What the canary needs of the cluster; none without a canary.
+    pub canary: Option<CanaryNeeds>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bootstrap: "\"$BOOTSTRAP_SERVERS\"".to_owned() }
+        Self { bootstrap: "\"$BOOTSTRAP_SERVERS\"".to_owned(), canary: None }
     }
 }
 
@@ -33,6 +36,7 @@ const KINDS: &[Kind] = &[
     Kind::GroupStranded,
     Kind::RetentionOvertookGroup,
     Kind::GroupStopped,
+    Kind::CanaryNotCovering,
     Kind::MonitorBlind,
 ];
 
@@ -44,6 +48,9 @@ pub fn judge(observation: &Observation, options: &Options) -> Judged {
     partitions::drafts(observation, tools, &mut holds);
     brokers::drafts(observation, tools, &mut holds);
     groups::drafts(observation, tools, &mut holds);
+    if let Some(needs) = &options.canary {
+        placement::drafts(observation, needs, tools, &mut holds);
+    }
     blind::drafts(observation, tools, &mut holds);
     Judged { kinds: KINDS.to_vec(), holds, unknown: unknown(observation) }
 }
@@ -54,6 +61,9 @@ fn unknown(observation: &Observation) -> Unknown {
         if topic.unknown.is_some() {
             unknown.topics.insert(topic.name.clone());
             continue;
+        }
+        if topic.config.missing().is_some() {
+            unknown.settings.insert(topic.name.clone());
         }
         if !matches!(&topic.config, Reading::Read(config) if config.min_insync_replicas.is_some()) {
             unknown.min_isr.insert(topic.name.clone());

@@ -88,6 +88,7 @@ pub enum Kind {
     CanaryDuplicated,
     CanaryOverdue,
     CanarySecondInstance,
+    CanaryNotCovering,
     MonitorBlind,
     MonitorImpaired,
     StorageDegraded,
@@ -111,6 +112,7 @@ words!(Kind {
     CanaryDuplicated => "canary_duplicated",
     CanaryOverdue => "canary_overdue",
     CanarySecondInstance => "canary_second_instance",
+    CanaryNotCovering => "canary_not_covering",
     MonitorBlind => "monitor_blind",
     MonitorImpaired => "monitor_impaired",
     StorageDegraded => "storage_degraded",
@@ -138,6 +140,7 @@ impl Kind {
             | Self::GroupStopped
             | Self::CanaryOverdue
             | Self::CanarySecondInstance
+            | Self::CanaryNotCovering
             | Self::MonitorBlind
             | Self::MonitorImpaired
             | Self::StorageDegraded => Nature::State,
@@ -147,7 +150,8 @@ impl Kind {
     /// True for what the canary's ledger tells, each time all of it.
     #[must_use]
     pub fn is_of_canary(self) -> bool {
-        self.as_str().starts_with("canary_")
+        // What its topic covers is seen by the poll.
+        self.as_str().starts_with("canary_") && self != Self::CanaryNotCovering
     }
 
     /// How sure it is whenever it is stated.
@@ -171,6 +175,7 @@ impl Kind {
             | Self::TopicRecreated
             | Self::GroupStopped
             | Self::CanaryOverdue => Grade::Observed,
+            Self::CanaryNotCovering => Grade::Risk,
             Self::MonitorBlind | Self::MonitorImpaired | Self::StorageDegraded => Grade::Unknown,
         }
     }

@@ -9,6 +9,7 @@ mod groups;
 mod judge;
 pub mod kind;
 mod partitions;
+mod placement;
 mod shell;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use book::{FindingBook, Options as BookOptions};
 pub use draft::{Draft, Judged, Unknown};
 pub use judge::{Options as JudgeOptions, judge};
 pub use kind::{Grade, Kind, Nature, Severity};
+pub use placement::{COVERAGE, CanaryNeeds, Placement, placement};
 
 use crate::model::{BrokerId, ClusterName, GroupId, MemberId, PartitionId, Timestamp, TopicId, TopicName};
 

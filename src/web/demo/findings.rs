@@ -154,6 +154,13 @@ fn finding(at: Timestamp, index: usize, kind: Kind) -> Finding {
             "another instance of this installation started later and writes to __kustody.canary too: this one has stopped sending",
             json!({"incarnation": "9f2c51d07a3be844", "first_read_at": before(at, 33)}),
         ),
+        Kind::CanaryNotCovering => (
+            Subject { topic: Some(TopicName::from("__kustody.canary")), ..Subject::default() },
+            Severity::Info,
+            Some(1),
+            "Broker 3 leads no partition of __kustody.canary",
+            json!({"brokers_not_covered": [3]}),
+        ),
         Kind::MonitorBlind => (
             Subject { broker: Some(BrokerId(2)), ..Subject::default() },
             Severity::Warning,
