@@ -243,8 +243,10 @@ impl Auditor {
         self.apply(Event::EpochsSighted(sighting.epochs), now);
         self.read_also(&partitions).await;
         if self.link.is_some() && self.parts.ledger.second_instance().is_none() {
-            self.topic_id.send_replace(Some(topic_id));
-            self.paused = None;
+            // What was sent is read and judged all the same.
+            self.topic_id.send_replace(Some(topic_id).filter(|_| sighting.refusal.is_none()));
+            let refused = |refusal| format!("the topic {} does not fit: {refusal}", self.parts.topic);
+            self.paused = sighting.refusal.map(refused);
         }
     }
 

@@ -9,10 +9,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::fitness::{self, CanaryTopic};
 use crate::clock::Clock;
 use crate::config::Selection;
 use crate::model::{
-    BrokerId, ClusterSnapshot, EpochSighting, LeaderEpoch, Moment, PartitionId, Reading, TopicId, TopicName,
+    BrokerId, ClusterSnapshot, EpochSighting, LeaderEpoch, Moment, PartitionId, Reading, Topic, TopicId, TopicName,
     TopicPartition,
 };
 use crate::wire::{Cluster, Scope};
@@ -32,6 +33,8 @@ pub(super) struct TopicSighting {
     pub(super) epochs: Vec<EpochSighting>,
     /// True when the metadata was read and has no such topic.
     pub(super) absent: bool,
+    /// Why nothing may be sent to it, if so.
+    pub(super) refusal: Option<String>,
 }
 
 pub(super) struct Poller {
@@ -41,6 +44,8 @@ pub(super) struct Poller {
     pub(super) topics: Arc<Selection>,
     pub(super) groups: Arc<Selection>,
     pub(super) canary_topic: Option<TopicName>,
+    /// How long a canary record is judged.
+    pub(super) canary_window: Duration,
     pub(super) questions: watch::Receiver<Vec<(TopicPartition, LeaderEpoch)>>,
     pub(super) snapshots: mpsc::Sender<ClusterSnapshot>,
     pub(super) sightings: mpsc::Sender<TopicSighting>,
@@ -62,7 +67,7 @@ impl Poller {
                 snapshot = self.cluster.snapshot(&scope) => snapshot,
             };
             if let Some(topic) = &self.canary_topic
-                && let Some(sighting) = sighting(topic, &snapshot, begun)
+                && let Some(sighting) = sighting(topic, self.canary_window, &snapshot, begun)
                 && self.sightings.try_send(sighting).is_err()
             {
                 tracing::debug!("the auditor has not taken the sightings of earlier turns yet");
@@ -90,10 +95,15 @@ impl Poller {
 }
 
 /// What a reading says of the canary topic; nothing where its metadata was not read.
-fn sighting(topic: &TopicName, snapshot: &ClusterSnapshot, begun: Moment) -> Option<TopicSighting> {
+fn sighting(topic: &TopicName, window: Duration, snapshot: &ClusterSnapshot, begun: Moment) -> Option<TopicSighting> {
     let Reading::Read(topics) = &snapshot.topics else { return None };
     let Reading::Read(brokers) = &snapshot.brokers else { return None };
     let found = topics.get(topic);
+    // How many replicas there are refuses nothing.
+    let settings = |topic: &Topic| {
+        let topic = CanaryTopic { config: topic.config.as_ref(), replicas: None, brokers: 0 };
+        fitness::refusal(&fitness::misfits(&topic, window))
+    };
     let partitions = match found.map(|topic| &topic.partitions) {
         Some(Reading::Read(partitions)) => partitions.iter().map(|(id, one)| (*id, one.leader)).collect(),
         Some(Reading::Missing(_)) => return None,
@@ -106,5 +116,6 @@ fn sighting(topic: &TopicName, snapshot: &ClusterSnapshot, begun: Moment) -> Opt
         brokers: brokers.keys().copied().collect(),
         epochs: snapshot.canary_sightings.clone(),
         absent: found.is_none(),
+        refusal: found.and_then(settings),
     })
 }

@@ -11,7 +11,7 @@ use super::sentence::{canary_drafts, own_drafts};
 use super::view::AuditView;
 use crate::alert::AlertBook;
 use crate::clock::Clock;
-use crate::finding::{Finding, FindingBook, JudgeOptions, Judged, judge};
+use crate::finding::{Finding, FindingBook, JudgeOptions, Judged, Placement, judge, placement};
 use crate::model::{ClusterName, ClusterSnapshot, LeaderEpoch, Timestamp, TopicName, TopicPartition};
 use crate::observe::{History, Observation, observe};
 use crate::publish::Totals;
@@ -28,6 +28,7 @@ pub(super) struct Turns {
     pub(super) canary_topic: Option<TopicName>,
     pub(super) totals: Totals,
     pub(super) last: Option<Arc<Observation>>,
+    pub(super) placement: Option<Arc<Placement>>,
     pub(super) last_success: Option<Timestamp>,
     pub(super) audit: watch::Receiver<AuditView>,
     pub(super) revision: u64,
@@ -73,6 +74,7 @@ impl Turns {
             self.last_success = Some(observation.finished);
         }
         self.last = Some(Arc::clone(&observation));
+        self.placement = self.judge.canary.as_ref().and_then(|needs| placement(&observation, needs)).map(Arc::new);
         let own = Judged::of_own(own_drafts(&self.store.status()));
         let judged = [judge(&observation, &self.judge), self.canary(), own];
         self.tell(&judged, Some(observation));
@@ -145,13 +147,14 @@ impl Turns {
         let findings = Arc::new(findings);
         let alerts = self.alerts.alerts();
         let totals = Arc::new(self.totals.clone());
-        let (last, last_success) = (self.last.clone(), self.last_success);
+        let (last, last_success, placement) = (self.last.clone(), self.last_success, self.placement.clone());
         self.board.change(|published| {
             published.as_of = Some(now);
             if let Some(cluster) = published.clusters.get_mut(self.cluster.as_str()) {
                 cluster.observation = last;
                 cluster.last_success = last_success;
                 cluster.canary = canary;
+                cluster.canary_placement = placement;
                 cluster.findings = findings;
                 cluster.totals = totals;
             }

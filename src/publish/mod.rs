@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::alert::Alert;
 use crate::audit::{CanaryPartition, ClassSummary};
-use crate::finding::{Finding, Grade, Kind};
+use crate::finding::{Finding, Grade, Kind, Placement};
 use crate::model::{ClusterName, Timestamp};
 use crate::observe::Observation;
 
@@ -32,6 +32,8 @@ pub struct PublishedCluster {
     pub last_success: Option<Timestamp>,
     /// The canary; none where it is not enabled.
     pub canary: Option<Arc<PublishedCanary>>,
+    /// Where the canary's topic lies and what of it does not fit, by the last turn; none where it was not seen.
+    pub canary_placement: Option<Arc<Placement>>,
     /// Findings, most severe first, then newest: all that are open, and the latest closed.
     pub findings: Arc<Vec<Finding>>,
     /// Counters since the start of the daemon.

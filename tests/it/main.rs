@@ -27,5 +27,6 @@ mod crash;
 mod groups;
 mod harness;
 mod outside;
+mod placement;
 mod proxy;
 mod scoreboard;

@@ -8,8 +8,8 @@ use axum::extract::{self, Path};
 use serde::Serialize;
 
 use super::reasons::Reasons;
-use crate::audit::{CanaryPartition, ClassSummary};
-use crate::model::Timestamp;
+use crate::audit::{CanaryPartition, ClassSummary, Misfit};
+use crate::model::{BrokerId, Timestamp};
 use crate::web::State;
 use crate::web::error::Problem;
 use crate::web::listing;
@@ -27,6 +27,11 @@ pub(super) struct Canary {
     per_page: u64,
     as_of: Option<Timestamp>,
     partitions: Vec<CanaryPartition>,
+    /// Brokers that could lead and lead no canary partition; null while that is not known.
+    brokers_not_covered: Option<Vec<BrokerId>>,
+    /// What of the topic's settings does not fit or is not known, the gravest first; null while the topic was not seen.
+    settings: Option<Vec<Misfit>>,
+    reasons: Reasons,
 }
 
 #[derive(Serialize)]
@@ -61,6 +66,18 @@ pub(super) async fn all(
     let published = web.published();
     let (_, cluster) = listing::cluster(&published, &name)?;
     let canary = cluster.canary.as_deref();
+    let placement = cluster.canary_placement.as_deref();
+    let (not_covered, settings) =
+        (placement.and_then(|place| place.not_covered.clone()), placement.map(|place| place.misfits.clone()));
+    let mut reasons = Reasons::default();
+    let unread = "the canary topic was not read yet";
+    reasons.or(
+        "brokers_not_covered",
+        not_covered.as_ref(),
+        "not_read",
+        "the leaders of the canary topic are not known",
+    );
+    reasons.or("settings", settings.as_ref(), "not_read", unread);
     let items: Vec<Class> = canary.map(|canary| canary.classes.iter().map(Class::of).collect()).unwrap_or_default();
     Ok(Json(Canary {
         enabled: canary.is_some(),
@@ -72,5 +89,8 @@ pub(super) async fn all(
         per_page: 100,
         as_of: canary.map(|canary| canary.as_of),
         partitions: canary.map(|canary| canary.partitions.clone()).unwrap_or_default(),
+        brokers_not_covered: not_covered,
+        settings,
+        reasons,
     }))
 }

@@ -1,8 +1,9 @@
 //! Its canary.
 
 use super::before;
-use crate::audit::{CanaryClass, CanaryPartition, ClassSummary, Counts, Latency};
-use crate::model::{PartitionId, Timestamp};
+use crate::audit::{CanaryClass, CanaryPartition, ClassSummary, Counts, Latency, Misfit, Weight};
+use crate::finding::Placement;
+use crate::model::{BrokerId, PartitionId, Timestamp};
 use crate::publish::PublishedCanary;
 
 pub(super) fn canary(at: Timestamp) -> PublishedCanary {
@@ -81,4 +82,16 @@ pub(super) fn canary(at: Timestamp) -> PublishedCanary {
             .collect(),
         paused: None,
     }
+}
+
+pub(super) fn placement() -> Placement {
+    let misfit = Misfit {
+        weight: Weight::Advice,
+        key: "min.insync.replicas".to_owned(),
+        value: Some("1".to_owned()),
+        why: "acks=all is acknowledged by fewer copies than all but one".to_owned(),
+        remedy: Some("set min.insync.replicas=2".to_owned()),
+        wanted: Some("2".to_owned()),
+    };
+    Placement { misfits: vec![misfit], not_covered: Some(vec![BrokerId(3)]) }
 }

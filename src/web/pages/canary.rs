@@ -9,12 +9,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::findings::FindingRow;
-use super::frame::{Frame, Place, Trouble, is_known, page, unchanged};
+use super::frame::{self, Frame, Trouble, is_known, page, unchanged};
 use super::overview::history_href;
 use super::text::{self, Badge, Link, Stamp, Value};
-use crate::audit::{CanaryClass, ClassSummary, Latency};
+use crate::audit::{CanaryClass, ClassSummary, Latency, Weight};
+use crate::finding::{Finding, Kind, Placement};
 use crate::metrics::canary_states;
-use crate::model::Timestamp;
+use crate::model::{BrokerId, Timestamp};
 use crate::publish::PublishedCanary;
 use crate::web::State;
 use crate::web::listing;
@@ -92,6 +93,7 @@ struct Canary {
     frame: Frame,
     cluster: String,
     canary: Option<Ledger>,
+    place: Option<Place>,
     findings: Vec<FindingRow>,
 }
 
@@ -104,6 +106,35 @@ struct Ledger {
     partitions: Vec<(i32, Value, String, u64)>,
     latency_history: String,
     outcome_history: String,
+}
+
+/// The topic's settings and leaders, beside what they should be.
+struct Place {
+    not_covered: Value,
+    misfits: Vec<(Badge, String)>,
+}
+
+impl Place {
+    fn of(placement: &Placement) -> Self {
+        let named = |brokers: &Vec<BrokerId>| {
+            let names: Vec<String> = brokers.iter().map(ToString::to_string).collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        };
+        let badge = |weight| match weight {
+            Weight::Refusal => Badge::new(text::BAD, "refused"),
+            Weight::Advice => Badge::new(text::WARN, "advice"),
+            Weight::Unknown => Badge::new(text::UNKNOWN, "unknown"),
+            Weight::Note => Badge::new(text::INFO, "note"),
+        };
+        Self {
+            not_covered: Value::or(placement.not_covered.as_ref().map(named), "the leaders are not known"),
+            misfits: placement
+                .misfits
+                .iter()
+                .map(|misfit| (badge(misfit.weight), text::shown(&misfit.sentence())))
+                .collect(),
+        }
+    }
 }
 
 /// The rest of a class.
@@ -173,15 +204,17 @@ pub(super) async fn all(
         return Ok(unchanged());
     }
     let title = format!("Canary of {name}");
-    let frame = Frame::of(&web, &published, &title, Place::Cluster { name: name.as_str(), tab: "canary" })
+    let frame = Frame::of(&web, &published, &title, frame::Place::Cluster { name: name.as_str(), tab: "canary" })
         .json(text::cluster_href(name.as_str(), "/canary"));
-    let about = cluster.findings.iter().filter(|finding| finding.subject.canary_class.is_some());
+    let is_about = |finding: &&Finding| finding.kind.is_of_canary() || finding.kind == Kind::CanaryNotCovering;
+    let about = cluster.findings.iter().filter(is_about);
     let tag = frame.tag.clone();
     Ok(page(
         &tag,
         &Canary {
             cluster: text::shown(name.as_str()),
             canary: cluster.canary.as_deref().map(|canary| Ledger::of(name.as_str(), canary, frame.now)),
+            place: cluster.canary_placement.as_deref().map(Place::of),
             findings: about.map(|finding| FindingRow::of(finding, frame.now)).collect(),
             frame,
         },

@@ -91,6 +91,14 @@ async fn what_is_not_known_is_null_with_a_reason() {
     assert_eq!(canary["items"][4]["loss_rate"], Value::Null);
     assert_eq!(canary["items"][4]["reasons"]["loss_rate"]["code"], "nothing_judged");
     assert_eq!((&canary["items"][1]["lost"], &canary["items"][1]["class"]), (&json!(48), &json!("acks1")));
+    assert_eq!(canary["brokers_not_covered"], json!([3]));
+    assert_eq!(
+        (&canary["settings"][0]["key"], &canary["settings"][0]["weight"]),
+        (&json!("min.insync.replicas"), &json!("advice"))
+    );
+    let (_, unread) = site.json("/api/v1/clusters/standby/canary").await;
+    assert_eq!((&unread["settings"], &unread["brokers_not_covered"]), (&Value::Null, &Value::Null));
+    assert_eq!(unread["reasons"]["settings"]["code"], "not_read");
 }
 
 #[tokio::test]

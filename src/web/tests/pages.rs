@@ -23,6 +23,7 @@ fn pages() -> Vec<(String, &'static str)> {
         ("/clusters/main/topics/orders", "last 119,800"),
         ("/clusters/main/brokers", "kafka-2.prod.example:9092"),
         ("/clusters/main/canary", "truncated after delivery"),
+        ("/clusters/main/canary", "set min.insync.replicas=2"),
         ("/clusters/standby/canary", "No canary is enabled"),
         ("/clusters/main/findings?state=open", "48 acknowledged records"),
         ("/clusters/main/findings/f0012", "kafka-get-offsets.sh"),

@@ -1,0 +1,77 @@
+//! The canary's topic: what of it does not fit, whom it does not cover, and what joins it at run time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clusters::shared;
+use crate::daemon::{Daemon, Setup, assert_sums};
+use crate::kafka::{Error, until};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn setup(topic: &str) -> String {
+    format!("canary.enabled = true\ncanary.topic = \"{topic}\"\ncanary.rate = 20.0\ntopics.include = [\"^{topic}$\"]")
+}
+
+fn count(class: &Value, name: &str) -> u64 {
+    class[name].as_u64().unwrap_or_else(|| panic!("{name} is a number: {class:#}"))
+}
+
+/// Waits until the canary's object is as wanted, and returns it.
+async fn await_canary(daemon: &Daemon, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    until(what, SOON, async || {
+        let canary = daemon.json("/clusters/main/canary").await;
+        if holds(&canary) { Ok(canary) } else { Err(Error::NotYet(format!("{canary:#}"))) }
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", daemon.log()))
+}
+
+fn open(found: &[Value]) -> Vec<&Value> {
+    found.iter().filter(|finding| finding["state"] == "open").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_topic_pauses_the_canary_until_it_is_changed_back() {
+    let cluster = shared().await;
+    let client = cluster.client();
+    let topic = "fitness.canary";
+    let replicas: [&[i32]; 3] = [&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]];
+    client.create_topic(topic, &replicas, &[("min.insync.replicas", "2")]).await.expect("the topic is created");
+    let daemon = Daemon::start(&Setup { bootstrap: &cluster.bootstrap(), cluster: &setup(topic), more: "" }).await;
+
+    // The control: a topic that fits is sent to at once, and nothing is said.
+    daemon.await_canary("idempotent", SOON, |class| count(class, "delivered") >= 60).await;
+    daemon.await_turns(3).await;
+    let fit = daemon.json("/clusters/main/canary").await;
+    assert_eq!((&fit["paused"], &fit["settings"], &fit["brokers_not_covered"]), (&Value::Null, &json!([]), &json!([])));
+    assert_eq!(daemon.findings_of("canary_not_covering").await, Vec::<Value>::new());
+
+    client.alter_topic(topic, &[("cleanup.policy", "compact")]).await.expect("the topic is altered");
+    let paused = await_canary(&daemon, "it pauses", |canary| canary["paused"].is_string()).await;
+    let why = paused["paused"].as_str().unwrap_or_default();
+    assert!(why.contains("cleanup.policy=compact") && why.contains("set cleanup.policy=delete"), "{why}");
+    let found = daemon.await_findings("canary_not_covering", SOON, |found| !open(found).is_empty()).await;
+    let finding = &found[0];
+    assert_eq!((found.len(), &finding["topic"], &finding["severity"]), (1, &json!(topic), &json!("warning")));
+    assert!(finding["advice"].as_str().is_some_and(|advice| advice.contains("cleanup.policy=delete")), "{finding:#}");
+    assert_eq!(finding["evidence"]["settings"][0]["key"], "cleanup.policy");
+    // What was sent before goes on being judged, and nothing more is sent.
+    let settled = |class: &Value| count(class, "in_flight") + count(class, "pending") == 0;
+    let before = daemon.await_canary("idempotent", SOON, settled).await;
+    daemon.await_turns(3).await;
+    let after = daemon.canary("idempotent").await;
+    assert_eq!(count(&after, "sent"), count(&before, "sent"), "it is paused");
+    assert_sums(&after);
+
+    client.alter_topic(topic, &[("cleanup.policy", "delete")]).await.expect("the topic is altered");
+    await_canary(&daemon, "it goes on", |canary| canary["paused"].is_null()).await;
+    let more = count(&before, "delivered") + 60;
+    let class = daemon.await_canary("idempotent", SOON, |class| count(class, "delivered") >= more).await;
+    daemon.await_findings("canary_not_covering", SOON, |found| open(found).is_empty()).await;
+    for name in ["lost", "duplicated", "truncated_after_delivery", "phantom"] {
+        assert_eq!(count(&class, name), 0, "{name}: {class:#}");
+    }
+    client.delete_topic(topic).await.expect("the topic is deleted");
+}
