@@ -80,6 +80,8 @@ pub(super) struct Auditor {
     /// The topic's id as last read.
     life: Option<TopicId>,
     read: BTreeSet<PartitionId>,
+    /// Of these, those that joined at run time and that the producers do not know yet.
+    joining: BTreeSet<PartitionId>,
     leaders: Vec<Option<BrokerId>>,
     brokers: Vec<BrokerId>,
     /// The end of what is reserved, and of what is sent, by class and partition.
@@ -113,6 +115,7 @@ impl Auditor {
             topic_id: watch::Sender::new(None),
             life: None,
             read: BTreeSet::new(),
+            joining: BTreeSet::new(),
             leaders: Vec::new(),
             brokers: Vec::new(),
             reserved: BTreeMap::new(),
@@ -197,6 +200,7 @@ impl Auditor {
                     link.canary.command(isolation, ReaderCommand::Seek { partition, offset: to });
                 }
             }
+            Answer::Introduced(partitions) => self.joining.retain(|one| !partitions.contains(one)),
             Answer::AskAgain(Stopped { isolation, partition, at }) => self.ask_where_to_go_on(isolation, partition, at),
             Answer::Created(result) => {
                 self.creating = false;
@@ -279,16 +283,17 @@ impl Auditor {
         // leader that tells its end, reading begins at the log start.
         let is_first = self.parts.fresh && self.link.is_none();
         let mut starts: Vec<(Isolation, ReadStart)> = Vec::new();
-        for partition in new {
+        for partition in new.iter().copied() {
             let end = if is_first { self.parts.prover.log_end(partition).await } else { None };
             for isolation in &self.isolations {
                 let offset = self.parts.ledger.next_to_read(*isolation, partition).or(end);
                 starts.push((*isolation, ReadStart { partition, offset }));
             }
         }
-        if self.link.is_none()
-            && let Err(error) = self.start()
-        {
+        if let Some(link) = &self.link {
+            self.joining.extend(&new);
+            self.answers.introduce(&link.canary, new, partitions.len());
+        } else if let Err(error) = self.start() {
             tracing::error!(%error, "the canary does not start");
             self.paused = Some(format!("the canary does not start: {error}"));
             return;
@@ -369,7 +374,7 @@ impl Auditor {
         // Two seconds of the rate: what a crash leaves unknown is not more than that.
         let size = block_size(self.parts.rate);
         for class in self.parts.classes.clone() {
-            for partition in self.read.clone() {
+            for partition in self.read.difference(&self.joining).copied() {
                 let key = (class, partition);
                 let reserved = self.reserved.get(&key).copied().unwrap_or(0);
                 let sent = self.sent.get(&key).copied().unwrap_or(0);

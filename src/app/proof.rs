@@ -17,6 +17,8 @@ use crate::wire::{TermEnds, Witness};
 const REREAD_WITHIN: Duration = Duration::from_secs(8);
 /// How long the creation of the topic may take.
 const CREATE_WITHIN: Duration = Duration::from_secs(20);
+/// How long the producers may take to know partitions that joined.
+const INTRODUCE_WITHIN: Duration = Duration::from_secs(20);
 /// When to ask again where the reader is to go on, after nobody could tell.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
@@ -51,6 +53,8 @@ pub(super) enum Answer {
     GoOn(Moved),
     AskAgain(Stopped),
     Created(Result<(), String>),
+    /// The producers know these partitions, as far as they could be told.
+    Introduced(Vec<PartitionId>),
 }
 
 /// What is being asked.
@@ -114,6 +118,15 @@ impl Answers {
                     Answer::AskAgain(stopped)
                 }
             }
+        });
+    }
+
+    /// Lets the producers know partitions that joined; `count` is of all.
+    pub(super) fn introduce(&mut self, canary: &Arc<Canary>, partitions: Vec<PartitionId>, count: usize) {
+        let canary = Arc::clone(canary);
+        self.tasks.spawn(async move {
+            canary.learn_partitions(count, INTRODUCE_WITHIN).await;
+            Answer::Introduced(partitions)
         });
     }
 

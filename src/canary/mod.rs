@@ -7,6 +7,7 @@ mod intake;
 mod links;
 mod mix;
 mod outcome;
+mod partitions;
 mod producer;
 mod raw;
 mod reader;
@@ -99,6 +100,7 @@ pub struct Canary {
     transactional: Option<Transactional>,
     readers: BTreeMap<Isolation, Reader>,
     rereaders: BTreeMap<Isolation, Rereader>,
+    topic: TopicName,
 }
 
 impl Canary {
@@ -141,7 +143,7 @@ impl Canary {
             readers.insert(isolation, Reader::start(kafka, scope, place, starts, clock, outlets.clone())?);
             rereaders.insert(isolation, Rereader::new(kafka, isolation, topic.clone(), *lineage, clock));
         }
-        Ok(Self { producers, transactional, readers, rereaders })
+        Ok(Self { producers, transactional, readers, rereaders, topic: topic.clone() })
     }
 
     /// Hands a record to its class's producer. Unless refused as [`SendRefused::NotRunning`], its `Sent` event is out
@@ -168,6 +170,13 @@ impl Canary {
         let transactional = self.transactional.as_ref().and_then(Transactional::standstill);
         let transactional = transactional.map(|why| (CanaryClass::Transactional, why));
         self.producers.iter().filter_map(of).chain(transactional).collect()
+    }
+
+    /// Lets every producer learn that the topic has so many partitions by now, and returns when all have, or `within` has
+    /// passed: a record for a partition that its producer does not know is refused at once.
+    pub async fn learn_partitions(&self, count: usize, within: Duration) {
+        let clients = self.producers.values().filter_map(Producer::client);
+        join_all(clients.map(|client| partitions::learn(client, self.topic.clone(), count, within))).await;
     }
 
     /// Tells the reader of this isolation level what to do, in the order told.

@@ -138,6 +138,11 @@ impl Producer {
         })
     }
 
+    /// The client, while there is one.
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        self.client.borrow().as_ref().map(|Shared(client)| Arc::clone(client))
+    }
+
     /// Takes no further record and waits until `deadline` for the outcomes of those under way; the rest is reported as
     /// indeterminate. Someone must keep receiving the events meanwhile.
     pub(crate) async fn stop(self, deadline: Duration) -> Flushed {

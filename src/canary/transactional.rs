@@ -38,6 +38,8 @@ use crate::model::{Moment, TopicName};
 const IDLE: Duration = Duration::from_millis(100);
 /// How long the end of a transaction is waited for: beyond it the coordinator has given the transaction up.
 const END_WITHIN: Duration = Duration::from_secs(30);
+/// How long a broker may take to name a partition that joined.
+const LEARN_WITHIN: Duration = Duration::from_secs(1);
 /// Records that wait for their transaction. A full queue refuses, as a client that is being made does.
 const WAITING: usize = 1_024;
 
@@ -293,7 +295,15 @@ impl Desk {
         let message = BaseRecord::<(), [u8], Box<RecordKey>>::with_opaque_to(self.topic.as_str(), Box::new(key))
             .partition(key.partition.0)
             .payload(bytes.as_slice());
-        match client.send(message) {
+        let sent = client.send(message).or_else(|(error, message)| {
+            // A partition that joined since the last metadata is learned first.
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) && self.learns(client, &key) {
+                client.send(message)
+            } else {
+                Err((error, message))
+            }
+        });
+        match sent {
             Ok(()) => {
                 self.tell(Event::Sent(key), at);
                 members.push(key);
@@ -308,6 +318,15 @@ impl Desk {
             }
         }
         true
+    }
+
+    /// True when a broker names the record's partition; librdkafka takes over what it names.
+    fn learns(&self, client: &Client, key: &RecordKey) -> bool {
+        let metadata = client.client().fetch_metadata(Some(self.topic.as_str()), LEARN_WITHIN);
+        metadata.is_ok_and(|told| {
+            let mut partitions = told.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+            partitions.any(|partition| partition.id() == key.partition.0)
+        })
     }
 
     fn end(&self, mut closing: Closing<'_>) -> Ending {

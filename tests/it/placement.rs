@@ -1,7 +1,9 @@
 //! The canary's topic: what of it does not fit, whom it does not cover, and what joins it at run time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kustody::audit::{RecordKey, State, payload};
 use serde_json::{Value, json};
 
 use crate::clusters::shared;
@@ -71,6 +73,68 @@ async fn a_compacted_topic_pauses_the_canary_until_it_is_changed_back() {
     let class = daemon.await_canary("idempotent", SOON, |class| count(class, "delivered") >= more).await;
     daemon.await_findings("canary_not_covering", SOON, |found| open(found).is_empty()).await;
     for name in ["lost", "duplicated", "truncated_after_delivery", "phantom"] {
+        assert_eq!(count(&class, name), 0, "{name}: {class:#}");
+    }
+    client.delete_topic(topic).await.expect("the topic is deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_without_a_partition_is_named_and_a_new_partition_is_read_from_its_beginning() {
+    let cluster = shared().await;
+    let client = cluster.client();
+    let topic = "placed.canary";
+    let replicas: [&[i32]; 2] = [&[1, 2, 3], &[2, 3, 1]];
+    client.create_topic(topic, &replicas, &[("min.insync.replicas", "2")]).await.expect("the topic is created");
+    let daemon = Daemon::start(&Setup { bootstrap: &cluster.bootstrap(), cluster: &setup(topic), more: "" }).await;
+
+    let found = daemon.await_findings("canary_not_covering", SOON, |found| !open(found).is_empty()).await;
+    let finding = &found[0];
+    assert_eq!((found.len(), &finding["count"], &finding["grade"]), (1, &json!(1), &json!("risk")));
+    assert_eq!(finding["evidence"]["brokers_not_covered"], json!([3]), "{finding:#}");
+    let advice = finding["advice"].as_str().unwrap_or_default();
+    assert!(advice.contains("--partitions 3 --replica-assignment 1:2:3,2:3:1,3:1:2"), "{advice}");
+    let class = daemon.await_canary("idempotent", SOON, |class| count(class, "delivered") >= 60).await;
+    assert!(class["coverage"].as_f64().is_some_and(|coverage| (coverage - 2.0 / 3.0).abs() < 1e-9), "{class:#}");
+
+    client.add_partitions(topic, 2, &[&[3, 1, 2]]).await.expect("a partition is added");
+    daemon.await_findings("canary_not_covering", SOON, |found| open(found).is_empty()).await;
+    await_canary(&daemon, "the new partition is read", |canary| {
+        canary["partitions"][2]["frontier"].as_u64().is_some_and(|next| next >= 40)
+            && canary["items"][0]["coverage"] == 1.0
+            && canary["brokers_not_covered"] == json!([])
+    })
+    .await;
+
+    // The oracle: the log of the new partition, read past the daemon.
+    let lineage = daemon.lineage().await;
+    let log = client.read_all(topic, 2).await.expect("the log is readable");
+    let there: BTreeMap<i64, RecordKey> = log
+        .records
+        .iter()
+        .filter_map(|record| {
+            let key = payload::decode(record.value.as_deref().unwrap_or_default(), lineage).ok()?.key;
+            Some((record.offset, key))
+        })
+        .collect();
+    assert_eq!(there.get(&0).map(|key| key.sequence), Some(0), "sending begins at the beginning");
+    let sequences: Vec<u64> = there.values().map(|key| key.sequence).collect();
+    assert_eq!(
+        sequences,
+        (0..u64::try_from(there.len()).expect("a count")).collect::<Vec<_>>(),
+        "and leaves nothing out"
+    );
+    let wanted: BTreeSet<RecordKey> = there.into_values().collect();
+    until("all of it is delivered", SOON, async || {
+        let rows = daemon.records().await;
+        let delivered: BTreeSet<RecordKey> =
+            rows.iter().filter(|row| row.state == State::Delivered).map(|row| row.key).collect();
+        let left = wanted.difference(&delivered).count();
+        if left == 0 { Ok(()) } else { Err(Error::NotYet(format!("{left} of {} are not", wanted.len()))) }
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", daemon.log()));
+    let class = daemon.canary("idempotent").await;
+    for name in ["rejected", "indeterminate", "late", "lost", "duplicated", "reread", "phantom"] {
         assert_eq!(count(&class, name), 0, "{name}: {class:#}");
     }
     client.delete_topic(topic).await.expect("the topic is deleted");
