@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auditor::{Auditor, Parts};
 use super::board::Board;
+use super::group_probe::{self, GroupView};
 use super::lifecycle::guarded;
 use super::poller::Poller;
 use super::proof::Prover;
@@ -74,8 +75,14 @@ pub(super) async fn start(
         let auditor = Auditor::new(parts.await.context("the canary's ledger")?).run();
         tasks.push(guarded("auditor", auditor, stop.clone(), failed.clone()));
     }
+    let (group, measured) = watch::channel(GroupView::default());
+    if let Some(topic) = canary_topic.clone().filter(|_| config.canary.group_probe) {
+        let probe = group_probe::run(config.kafka.clone(), topic, clock, group, stop.clone());
+        tasks.push(guarded("group probe", probe, stop.clone(), failed.clone()));
+    }
     let turns =
         turns(config, whole, &cluster, store, clock, board, audit, &questions, canary_topic.clone(), restored).await?;
+    let turns = Turns { group_probe: measured, ..turns };
     tasks.push(guarded("turns", turns.run(judged, stop.clone()), stop.clone(), failed.clone()));
     let poller = Poller {
         cluster: wire,
@@ -204,6 +211,7 @@ async fn turns(
         totals: Totals::default(),
         last: None,
         placement: None,
+        group_probe: watch::channel(GroupView::default()).1,
         last_success: None,
         audit,
         revision: 0,

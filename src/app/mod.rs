@@ -5,6 +5,7 @@ mod auditor;
 mod board;
 mod cluster;
 mod flush;
+mod group_probe;
 mod journal;
 pub mod lifecycle;
 mod pacer;

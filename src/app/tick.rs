@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::group_probe::GroupView;
 use super::sentence::{canary_drafts, own_drafts};
 use super::view::AuditView;
 use crate::alert::AlertBook;
@@ -31,6 +32,7 @@ pub(super) struct Turns {
     pub(super) placement: Option<Arc<Placement>>,
     pub(super) last_success: Option<Timestamp>,
     pub(super) audit: watch::Receiver<AuditView>,
+    pub(super) group_probe: watch::Receiver<GroupView>,
     pub(super) revision: u64,
     pub(super) board: Board,
     pub(super) store: Store,
@@ -124,6 +126,7 @@ impl Turns {
         self.totals.canary_outcomes =
             view.outcomes.iter().map(|((class, outcome), count)| ((class.as_str(), *outcome), *count)).collect();
         self.totals.canary_latency = (*view.latencies).clone();
+        self.totals.canary_latency.extend(self.group_probe.borrow().latencies.clone());
         view.canary.clone()
     }
 
@@ -131,10 +134,12 @@ impl Turns {
     fn publish_canary(&mut self, now: Timestamp) {
         let Some(canary) = self.take_canary_totals() else { return };
         let totals = Arc::new(self.totals.clone());
+        let group_probe = self.group_probe.borrow().published.clone();
         self.board.change(|published| {
             published.as_of = Some(now);
             if let Some(cluster) = published.clusters.get_mut(self.cluster.as_str()) {
                 cluster.canary = Some(canary);
+                cluster.group_probe = group_probe;
                 cluster.totals = totals;
             }
         });
@@ -147,6 +152,7 @@ impl Turns {
         let findings = Arc::new(findings);
         let alerts = self.alerts.alerts();
         let totals = Arc::new(self.totals.clone());
+        let group_probe = self.group_probe.borrow().published.clone();
         let (last, last_success, placement) = (self.last.clone(), self.last_success, self.placement.clone());
         self.board.change(|published| {
             published.as_of = Some(now);
@@ -155,6 +161,7 @@ impl Turns {
                 cluster.last_success = last_success;
                 cluster.canary = canary;
                 cluster.canary_placement = placement;
+                cluster.group_probe = group_probe;
                 cluster.findings = findings;
                 cluster.totals = totals;
             }

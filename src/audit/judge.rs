@@ -307,16 +307,15 @@ impl Ledger {
             }
         };
         // The broker that answered named our topic before. If it does so after, it was never in another life between.
-        let by_answer = |told: &Told, reread: Option<Reread>| {
-            match told.answer.broker.and_then(|broker| self.named.get(&broker)) {
+        let by_answer =
+            |told: &Told, reread: Option<Reread>| match told.answer.broker.and_then(|broker| self.named.get(&broker)) {
                 Some(named) if Some(named.id) != self.topic_id => Decision::Wait,
                 Some(named) if named.begun.mono >= told.at.mono => {
                     Decision::Gone { epoch_answer: Some(told.answer), reread }
                 }
                 Some(_) => Decision::AwaitTopicSince(told.at.mono),
                 None => after(told.at, Some(told.answer), reread),
-            }
-        };
+            };
         // Another leader was elected since the proof: it is asked before a loss is stated.
         let standing = inquiry.proof.as_ref().filter(|(told, _)| Some(told.answer.current) >= lane.current());
         if let Some((told, says)) = standing {

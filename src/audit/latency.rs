@@ -9,11 +9,11 @@ const KEPT: usize = 2_048;
 
 /// The last samples, in seconds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(VecDeque<f64>);
+pub struct Recent(VecDeque<f64>);
 
 impl Recent {
     /// Takes note of one sample.
-    pub(super) fn record(&mut self, seconds: f64) {
+    pub fn record(&mut self, seconds: f64) {
         if self.0.len() == KEPT {
             self.0.pop_front();
         }
@@ -21,7 +21,8 @@ impl Recent {
     }
 
     /// The percentiles by nearest rank: each is a latency that was measured, none is interpolated.
-    pub(super) fn latency(&self) -> Latency {
+    #[must_use]
+    pub fn latency(&self) -> Latency {
         let mut sorted: Vec<f64> = self.0.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         let rank = |percent: usize| {

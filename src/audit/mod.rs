@@ -14,6 +14,7 @@ pub mod ledger;
 mod outcome;
 pub mod payload;
 pub mod placement;
+mod probe;
 mod proof;
 mod receipt;
 pub mod record;
@@ -37,8 +38,10 @@ pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence}
 pub use event::{Event, Question, Reread, TransactionEnd, Unreadable};
 pub use fitness::{CanaryTopic, Misfit, Weight};
 pub use journal::{JournalLine, Step};
+pub use latency::Recent;
 pub use ledger::{Ledger, LedgerOptions, SecondInstance, Stage};
 pub use placement::PlacementPlan;
+pub use probe::PROBE_GROUP;
 pub use record::{CanaryClass, CanaryRecord, Incarnation, Isolation, Lineage, RecordKey};
 pub use saved::{
     Bracket, ClassRow, Copy, IncarnationRow, LedgerChanges, PartitionRow, RecordRow, ReservationRow, SavedLedger,

@@ -3,6 +3,7 @@
 mod client;
 mod cursor;
 mod ending;
+mod group_probe;
 mod intake;
 mod links;
 mod mix;
@@ -20,6 +21,7 @@ pub mod topic;
 mod transactional;
 
 pub use client::problems;
+pub use group_probe::{GroupProbe, GroupSample, Pace};
 pub use mix::TransactionMix;
 pub use producer::{Flushed, SendRefused};
 pub use reader::{ReadStart, ReaderCommand, ReaderNotice};

@@ -112,6 +112,8 @@ pub struct CanaryConfig {
     pub deliver_within: Duration,
     /// The classes sent, by their words.
     pub classes: Vec<String>,
+    /// Whether joining and committing in a consumer group are measured.
+    pub group_probe: bool,
     /// Records per second, class and partition.
     pub rate: f64,
     /// Where all that happens to the canary is written down.

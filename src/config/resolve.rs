@@ -105,6 +105,7 @@ fn cluster(values: &Values<'_>) -> ClusterConfig {
             acknowledge_within: values.duration("canary.acknowledge_within").unwrap_or_default(),
             deliver_within: values.duration("canary.deliver_within").unwrap_or_default(),
             classes: values.texts("canary.classes"),
+            group_probe: values.flag("canary.group_probe"),
             rate: values.value("canary.rate").as_ref().and_then(value::number).unwrap_or(1.0),
             journal: values.text("canary.journal").map(Into::into),
         },

@@ -128,6 +128,13 @@ pub(crate) const KEYS: &[Key] = &[
         None,
         "A file to which all that happens to the canary is appended (up to 256 MiB), to replay a doubtful verdict.",
     ),
+    key(
+        Cluster,
+        "canary.group_probe",
+        Flag,
+        Some("false"),
+        "Whether a member of the group `kustody-canary-probe` joins and commits, to measure how long that takes; it writes commits of that group.",
+    ),
     key(Cluster, "canary.rate", Rate, Some("1.0"), "Records per second, class and partition."),
     key(Alert, "severity", Severity, Some("\"warning\""), "Findings at or above it are told."),
     key(

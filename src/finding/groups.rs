@@ -6,11 +6,12 @@ use super::draft::Draft;
 use super::judge::{counted, of_partition, short};
 use super::shell::Tools;
 use super::{CountIs, Kind, Severity, Subject};
+use crate::audit::PROBE_GROUP;
 use crate::model::{CommittedOffset, GroupId, GroupState, Reading};
 use crate::observe::{Change, GroupPartitionView, GroupVerdict, GroupView, Lag, Observation, TimeLag};
 
 pub(crate) fn drafts(observation: &Observation, tools: Tools<'_>, drafts: &mut Vec<Draft>) {
-    for group in observation.groups.values() {
+    for group in observation.groups.values().filter(|group| !is_ours(&group.group)) {
         if group.verdict == GroupVerdict::Stopped {
             drafts.push(stopped(group, tools));
         }
@@ -41,6 +42,11 @@ pub(crate) fn drafts(observation: &Observation, tools: Tools<'_>, drafts: &mut V
     for change in &observation.changes {
         drafts.extend(rewound(change, tools));
     }
+}
+
+/// Our own probe joins and leaves, begins at the end, and may be turned off for good: none of it is anybody's trouble.
+fn is_ours(group: &GroupId) -> bool {
+    group.as_str() == PROBE_GROUP
 }
 
 fn is_rebalancing(state: GroupState) -> bool {
@@ -216,6 +222,9 @@ fn rewound(change: &Change, tools: Tools<'_>) -> Option<Draft> {
             coordinator,
             group_was_empty,
         } => {
+            if is_ours(group) {
+                return None;
+            }
             let count = from.offset.distance_from(to.offset)?;
             let cause = if *group_was_empty { "; the group was empty, so an operator reset it" } else { "" };
             Some(Draft {

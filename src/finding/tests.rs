@@ -437,3 +437,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_is_found_on_the_probe_of_our_own() {
+    let groups = [("g", 2), (crate::audit::PROBE_GROUP, 0)];
+    for (group, found) in groups {
+        let mut watched =
+            Watched::new(World::new().with_topic("t", 1, &[100, 100]).with_group(group, &[("t", 0, 90), ("t", 1, 90)]));
+        watched.turns(2);
+        watched.world.commit(group, "t", 0, 1_000);
+        watched.world.log("t", 1).start = 95;
+        watched.turns(3);
+        assert_eq!(watched.open().len(), found, "{group}: {:?}", watched.open());
+        watched.world.commit(group, "t", 0, 100);
+        watched.turns(30);
+        watched.world.commit(group, "t", 0, 10);
+        watched.turns(3);
+        assert_eq!(watched.open().is_empty(), found == 0, "{group}: {:?}", watched.open());
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::Alert;
-use crate::audit::{CanaryPartition, ClassSummary};
+use crate::audit::{CanaryPartition, ClassSummary, Latency};
 use crate::finding::{Finding, Grade, Kind, Placement};
 use crate::model::{ClusterName, Timestamp};
 use crate::observe::Observation;
@@ -34,6 +34,8 @@ pub struct PublishedCluster {
     pub canary: Option<Arc<PublishedCanary>>,
     /// Where the canary's topic lies and what of it does not fit, by the last turn; none where it was not seen.
     pub canary_placement: Option<Arc<Placement>>,
+    /// What the group probe measures; none where it is not enabled.
+    pub group_probe: Option<Arc<PublishedGroupProbe>>,
     /// Findings, most severe first, then newest: all that are open, and the latest closed.
     pub findings: Arc<Vec<Finding>>,
     /// Counters since the start of the daemon.
@@ -55,6 +57,17 @@ pub struct PublishedCanary {
     pub paused: Option<String>,
 }
 
+/// What applications in a consumer group wait for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PublishedGroupProbe {
+    /// From the subscription to the assignment of partitions; empty while it fails.
+    pub join_latency_seconds: Latency,
+    /// From a commit to its answer; empty while it fails.
+    pub commit_latency_seconds: Latency,
+    /// Why nothing can be measured now, if so.
+    pub trouble: Option<String>,
+}
+
 /// Counters of one cluster since the start of the daemon.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
@@ -66,7 +79,8 @@ pub struct Totals {
     pub findings: BTreeMap<(Kind, Grade), u64>,
     /// Entries into an outcome, by class and outcome.
     pub canary_outcomes: BTreeMap<(&'static str, &'static str), u64>,
-    /// Canary latency in seconds, by class and stage (`produce`, `end_to_end`).
+    /// Canary latency in seconds, by class and stage (`produce`, `end_to_end`), and that of the group probe: class `group`,
+    /// stages `group_join` and `group_commit`.
     pub canary_latency: BTreeMap<(&'static str, &'static str), Histogram>,
 }
 

@@ -139,3 +139,48 @@ async fn a_broker_without_a_partition_is_named_and_a_new_partition_is_read_from_
     }
     client.delete_topic(topic).await.expect("the topic is deleted");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_group_probe_measures_and_touches_nothing_else() {
+    let cluster = shared().await;
+    let client = cluster.client();
+    let topic = "probed.canary";
+    let replicas: [&[i32]; 3] = [&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]];
+    client.create_topic(topic, &replicas, &[("min.insync.replicas", "2")]).await.expect("the topic is created");
+    let setup = setup(topic) + "\ncanary.group_probe = true";
+    let daemon = Daemon::start(&Setup { bootstrap: &cluster.bootstrap(), cluster: &setup, more: "" }).await;
+
+    let measured = |canary: &Value, name: &str| canary["group_probe"][name]["p50"].as_f64();
+    let canary = await_canary(&daemon, "joining and committing are measured", |canary| {
+        measured(canary, "join_latency_seconds").is_some() && measured(canary, "commit_latency_seconds").is_some()
+    })
+    .await;
+    for name in ["join_latency_seconds", "commit_latency_seconds"] {
+        assert!(measured(&canary, name).is_some_and(|seconds| seconds > 0.0 && seconds < 30.0), "{canary:#}");
+    }
+    assert_eq!(canary["group_probe"]["trouble"], Value::Null);
+    let metrics = daemon.text("/metrics").await;
+    for stage in ["group_join", "group_commit"] {
+        let count = metrics.lines().find(|line| {
+            line.starts_with("kustody_canary_latency_seconds_count{") && line.contains(&format!("stage=\"{stage}\""))
+        });
+        assert!(count.is_some_and(|line| !line.ends_with(" 0")), "{stage}: {count:?}");
+    }
+    // It is a group like others on the pages, and no finding is made of it; what it reads is told to nobody.
+    until("it is listed with its member", SOON, async || {
+        let list = daemon.json("/clusters/main/groups?q=kustody-canary-probe").await;
+        let members = list["items"][0]["members"].clone();
+        if members == 1 { Ok(()) } else { Err(Error::NotYet(format!("{list:#}"))) }
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", daemon.log()));
+    daemon.await_turns(5).await;
+    let about = daemon.findings().await.into_iter().filter(|finding| finding["group"] == "kustody-canary-probe");
+    assert_eq!(about.collect::<Vec<_>>(), Vec::<Value>::new());
+    let class = daemon.canary("idempotent").await;
+    assert!(count(&class, "delivered") > 0);
+    for name in ["duplicated", "reread", "lost", "phantom", "reordered"] {
+        assert_eq!(count(&class, name), 0, "{name}: {class:#}");
+    }
+    client.delete_topic(topic).await.expect("the topic is deleted");
+}

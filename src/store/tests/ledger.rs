@@ -1,7 +1,7 @@
 use super::*;
 use crate::audit::{
-    Anomaly, AnomalyKey, AnomalyKind, Bracket, CanaryClass, ClassRow, Copy, Counts, Incarnation, IncarnationRow, Isolation,
-    LedgerChanges, PartitionRow, RecordKey, RecordRow, ReservationRow, SavedLedger, State,
+    Anomaly, AnomalyKey, AnomalyKind, Bracket, CanaryClass, ClassRow, Copy, Counts, Incarnation, IncarnationRow,
+    Isolation, LedgerChanges, PartitionRow, RecordKey, RecordRow, ReservationRow, SavedLedger, State,
 };
 use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId};
 

@@ -8,8 +8,9 @@ use axum::extract::{self, Path};
 use serde::Serialize;
 
 use super::reasons::Reasons;
-use crate::audit::{CanaryPartition, ClassSummary, Misfit};
+use crate::audit::{CanaryPartition, ClassSummary, Latency, Misfit, PROBE_GROUP};
 use crate::model::{BrokerId, Timestamp};
+use crate::publish::PublishedGroupProbe;
 use crate::web::State;
 use crate::web::error::Problem;
 use crate::web::listing;
@@ -31,7 +32,33 @@ pub(super) struct Canary {
     brokers_not_covered: Option<Vec<BrokerId>>,
     /// What of the topic's settings does not fit or is not known, the gravest first; null while the topic was not seen.
     settings: Option<Vec<Misfit>>,
+    /// What members of a consumer group wait for; null where that is not measured.
+    group_probe: Option<Probe>,
     reasons: Reasons,
+}
+
+#[derive(Serialize)]
+struct Probe {
+    group: &'static str,
+    join_latency_seconds: Latency,
+    commit_latency_seconds: Latency,
+    /// Why nothing can be measured now, if so.
+    trouble: Option<String>,
+    reasons: Reasons,
+}
+
+impl Probe {
+    fn of(probe: &PublishedGroupProbe) -> Self {
+        let PublishedGroupProbe { join_latency_seconds, commit_latency_seconds, trouble } = probe.clone();
+        let mut reasons = Reasons::default();
+        let (code, why) = match &trouble {
+            Some(trouble) => ("failing", trouble.as_str()),
+            None => ("no_sample", "nothing was measured yet"),
+        };
+        reasons.or("join_latency_seconds", join_latency_seconds.max, code, why);
+        reasons.or("commit_latency_seconds", commit_latency_seconds.max, code, why);
+        Self { group: PROBE_GROUP, join_latency_seconds, commit_latency_seconds, trouble, reasons }
+    }
 }
 
 #[derive(Serialize)]
@@ -77,6 +104,8 @@ pub(super) async fn all(
         "not_read",
         "the leaders of the canary topic are not known",
     );
+    let group_probe = cluster.group_probe.as_deref().map(Probe::of);
+    reasons.or("group_probe", group_probe.as_ref(), "not_enabled", "canary.group_probe is not set");
     reasons.or("settings", settings.as_ref(), "not_read", unread);
     let items: Vec<Class> = canary.map(|canary| canary.classes.iter().map(Class::of).collect()).unwrap_or_default();
     Ok(Json(Canary {
@@ -91,6 +120,7 @@ pub(super) async fn all(
         partitions: canary.map(|canary| canary.partitions.clone()).unwrap_or_default(),
         brokers_not_covered: not_covered,
         settings,
+        group_probe,
         reasons,
     }))
 }

@@ -4,7 +4,7 @@ use super::before;
 use crate::audit::{CanaryClass, CanaryPartition, ClassSummary, Counts, Latency, Misfit, Weight};
 use crate::finding::Placement;
 use crate::model::{BrokerId, PartitionId, Timestamp};
-use crate::publish::PublishedCanary;
+use crate::publish::{PublishedCanary, PublishedGroupProbe};
 
 pub(super) fn canary(at: Timestamp) -> PublishedCanary {
     let latency = |scale: f64| Latency {
@@ -94,4 +94,10 @@ pub(super) fn placement() -> Placement {
         wanted: Some("2".to_owned()),
     };
     Placement { misfits: vec![misfit], not_covered: Some(vec![BrokerId(3)]) }
+}
+
+/// It joins, and its coordinator takes no commits.
+pub(super) fn group_probe() -> PublishedGroupProbe {
+    let join = Latency { p50: Some(3.1), p95: Some(3.4), p99: Some(3.9), max: Some(4.2) };
+    PublishedGroupProbe { join_latency_seconds: join, ..PublishedGroupProbe::default() }
 }

@@ -14,7 +14,7 @@ use crate::finding::{Kind, Severity};
 use crate::model::{BrokerId, ClusterName, Missing, MissingPart, Offset, Part, Reading, Timestamp};
 use crate::observe::Observation;
 use crate::publish::{Histogram, Own, Published, PublishedCluster, Totals};
-use canary::{canary, placement};
+use canary::{canary, group_probe, placement};
 use findings::{alert, findings};
 use groups::groups;
 pub(crate) use made::Made;
@@ -80,6 +80,7 @@ pub(crate) fn published(now: Timestamp) -> Published {
         observation: Some(Arc::new(observation)),
         last_success: Some(at),
         canary: Some(Arc::new(canary(at))),
+        group_probe: Some(Arc::new(group_probe())),
         canary_placement: Some(Arc::new(placement())),
         findings: Arc::new(findings.clone()),
         totals: Arc::new(totals()),

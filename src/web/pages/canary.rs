@@ -16,7 +16,7 @@ use crate::audit::{CanaryClass, ClassSummary, Latency, Weight};
 use crate::finding::{Finding, Kind, Placement};
 use crate::metrics::canary_states;
 use crate::model::{BrokerId, Timestamp};
-use crate::publish::PublishedCanary;
+use crate::publish::{PublishedCanary, PublishedGroupProbe};
 use crate::web::State;
 use crate::web::listing;
 use crate::web::query::Parameters;
@@ -94,6 +94,7 @@ struct Canary {
     cluster: String,
     canary: Option<Ledger>,
     place: Option<Place>,
+    probe: Vec<(&'static str, [Value; 4])>,
     findings: Vec<FindingRow>,
 }
 
@@ -137,6 +138,18 @@ impl Place {
     }
 }
 
+/// The lines of the group probe.
+fn probe(probe: &PublishedGroupProbe) -> Vec<(&'static str, [Value; 4])> {
+    let why = probe.trouble.as_deref().map_or_else(|| "no sample yet".to_owned(), text::shown);
+    let lines =
+        [("to the assignment", probe.join_latency_seconds), ("to a commit's answer", probe.commit_latency_seconds)];
+    lines.map(|(stage, latency)| (stage, four(&latency, &why))).into()
+}
+
+fn four(latency: &Latency, why: &str) -> [Value; 4] {
+    [latency.p50, latency.p95, latency.p99, latency.max].map(|seconds| Value::or(seconds.map(text::latency), why))
+}
+
 /// The rest of a class.
 struct Details {
     class: &'static str,
@@ -149,10 +162,6 @@ struct Details {
 
 impl Details {
     fn of(summary: &ClassSummary, now: Timestamp) -> Self {
-        let four = |latency: &Latency| {
-            [latency.p50, latency.p95, latency.p99, latency.max]
-                .map(|seconds| Value::or(seconds.map(text::latency), "no sample yet"))
-        };
         let states = canary_states(&summary.counts).into_iter().filter(|(_, records)| *records > 0);
         Self {
             class: summary.class.as_str(),
@@ -163,8 +172,8 @@ impl Details {
             ),
             duplicate_rate: Value::or(summary.duplicate_rate.map(text::share), "no record was received yet"),
             latencies: vec![
-                ("to acknowledgement", four(&summary.produce_latency_seconds)),
-                ("to receipt", four(&summary.end_to_end_latency_seconds)),
+                ("to acknowledgement", four(&summary.produce_latency_seconds, "no sample yet")),
+                ("to receipt", four(&summary.end_to_end_latency_seconds, "no sample yet")),
             ],
             states: states.map(|(word, records)| (word.replace('_', " "), text::count(records))).collect(),
         }
@@ -214,6 +223,7 @@ pub(super) async fn all(
         &Canary {
             cluster: text::shown(name.as_str()),
             canary: cluster.canary.as_deref().map(|canary| Ledger::of(name.as_str(), canary, frame.now)),
+            probe: cluster.group_probe.as_deref().map(probe).unwrap_or_default(),
             place: cluster.canary_placement.as_deref().map(Place::of),
             findings: about.map(|finding| FindingRow::of(finding, frame.now)).collect(),
             frame,
