@@ -4,6 +4,7 @@ mod ask;
 mod book;
 pub mod bound;
 pub mod event;
+pub mod figures;
 pub mod fitness;
 mod history;
 pub mod journal;
@@ -19,6 +20,7 @@ mod proof;
 mod receipt;
 pub mod record;
 mod report;
+mod resolution;
 mod restore;
 pub mod saved;
 mod sighting;
@@ -43,6 +45,7 @@ pub use ledger::{Ledger, LedgerOptions, SecondInstance, Stage};
 pub use placement::PlacementPlan;
 pub use probe::PROBE_GROUP;
 pub use record::{CanaryClass, CanaryRecord, Incarnation, Isolation, Lineage, RecordKey};
+pub use resolution::{BAD_RECORDS, FASTEST_BURN, Resolution, SHORTEST_WINDOW, resolution};
 pub use saved::{
     Bracket, ClassRow, Copy, IncarnationRow, LedgerChanges, PartitionRow, RecordRow, ReservationRow, SavedLedger,
 };
