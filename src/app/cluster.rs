@@ -100,7 +100,8 @@ pub(super) async fn start(
     Ok(ClusterTasks { tasks })
 }
 
-fn wire_options(config: &ClusterConfig) -> wire::Options {
+/// How the poll plane reaches a cluster.
+pub(crate) fn wire_options(config: &ClusterConfig) -> wire::Options {
     let property = |name: &str| config.kafka.get(name).cloned();
     wire::Options {
         bootstrap: property("bootstrap.servers")

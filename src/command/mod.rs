@@ -1,7 +1,10 @@
-//! What each command does and how it exits: 64 for bad configuration, 1 where it cannot start.
+//! What each command does and how it exits: 64 for bad configuration, 1 where it cannot start, 2 where the doctor found
+//! a problem.
+
+mod doctor;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use crate::config::{self, Config, Problems};
 const BAD_CONFIGURATION: u8 = 64;
 /// The daemon cannot start.
 const CANNOT_START: u8 = 1;
+/// The doctor found a problem.
+const PROBLEM_FOUND: u8 = 2;
 
 /// Keeps the chain of custody of Kafka messages.
 #[derive(Debug, Parser)]
@@ -28,6 +33,8 @@ pub struct Arguments {
 enum Command {
     /// Runs the daemon.
     Serve(Source),
+    /// Looks whether everything the daemon needs is there; never writes to a cluster.
+    Doctor(Patient),
     /// Validates a configuration, or prints every key with its default.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -69,14 +76,20 @@ struct Source {
     data: Option<PathBuf>,
 }
 
-impl Source {
-    fn load(&self) -> Result<Config, Problems> {
-        match (&self.of.config, &self.of.bootstrap) {
+#[derive(Debug, Args)]
+struct Patient {
+    #[command(flatten)]
+    of: SourceOf,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl SourceOf {
+    fn load(&self, listen: Option<&str>, data: Option<&Path>) -> Result<Config, Problems> {
+        match (&self.config, &self.bootstrap) {
             (Some(file), _) => config::load(file, &config::environment()),
-            (None, Some(bootstrap)) => {
-                let environment = config::environment();
-                config::of_bootstrap(bootstrap, self.listen.as_deref(), self.data.as_deref(), &environment)
-            }
+            (None, Some(bootstrap)) => config::of_bootstrap(bootstrap, listen, data, &config::environment()),
             (None, None) => Err(Problems(vec!["give --config FILE or --bootstrap HOST:PORT".to_owned()])),
         }
     }
@@ -86,8 +99,12 @@ impl Source {
 #[must_use]
 pub fn run(arguments: Arguments) -> ExitCode {
     match arguments.command {
-        Command::Serve(source) => match source.load() {
+        Command::Serve(Source { of, listen, data }) => match of.load(listen.as_deref(), data.as_deref()) {
             Ok(config) => serve(config),
+            Err(problems) => refuse(&problems),
+        },
+        Command::Doctor(Patient { of, json }) => match of.load(None, None) {
+            Ok(config) => diagnose(&config, json),
             Err(problems) => refuse(&problems),
         },
         Command::Config(ConfigCommand::Check { file }) => match config::load(&file, &config::environment()) {
@@ -111,6 +128,21 @@ fn refuse(problems: &Problems) -> ExitCode {
         writeln!(stderr, "kustody: {problem}").ok();
     }
     ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn diagnose(config: &Config, json: bool) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let diagnosis = runtime.block_on(doctor::diagnosis(config, json));
+            print(&diagnosis.text);
+            if diagnosis.is_well { ExitCode::SUCCESS } else { ExitCode::from(PROBLEM_FOUND) }
+        }
+        Err(error) => {
+            writeln!(std::io::stderr(), "kustody: {error}").ok();
+            ExitCode::from(CANNOT_START)
+        }
+    }
 }
 
 fn serve(config: Config) -> ExitCode {

@@ -13,6 +13,7 @@ mod coordinator;
 mod description;
 mod epochs;
 mod gaps;
+mod greeting;
 mod group_list;
 mod groups;
 mod hedge;
@@ -29,5 +30,6 @@ mod watermarks;
 mod witness;
 
 pub use cluster::Cluster;
+pub use greeting::{Greeted, Greeting};
 pub use options::{Filter, Options, Scope};
 pub use witness::{TermEnds, Witness};

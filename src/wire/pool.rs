@@ -43,7 +43,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    const fn address(&self) -> &Address {
+    pub(crate) const fn address(&self) -> &Address {
         match self {
             Self::Broker(_, address) | Self::Bootstrap(address) => address,
         }

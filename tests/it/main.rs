@@ -24,6 +24,7 @@ mod canary;
 mod classes;
 mod clusters;
 mod crash;
+mod doctor;
 mod groups;
 mod harness;
 mod outside;
