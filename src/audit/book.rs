@@ -46,6 +46,7 @@ impl Ledger {
             from.leave(key.class, counts);
             to.enter(key.class, counts);
         });
+        self.rate_move(key, from, to, at);
         *self.outcomes.entry((key.class, to.as_str())).or_insert(0) += 1;
         self.index(key, at);
     }
@@ -223,6 +224,7 @@ impl Ledger {
     pub fn take_changes(&mut self) -> LedgerChanges {
         self.drop_old_incarnations();
         let dirty = std::mem::take(&mut self.dirty);
+        let (buckets, removed_buckets, corrections) = self.rates.take_changes();
         let classes = dirty.classes.iter().filter_map(|class| {
             let kept = self.classes.get(class)?;
             let counts = Counts { corrupt: self.corrupt, foreign: self.foreign, ..kept.counts };
@@ -248,6 +250,9 @@ impl Ledger {
             anomalies: dirty.anomalies.iter().filter_map(|id| self.anomalies.get(id).cloned()).collect(),
             removed_anomalies: dirty.removed_anomalies.into_iter().collect(),
             topic_id: self.topic_id.filter(|_| dirty.topic),
+            buckets,
+            removed_buckets,
+            corrections,
         }
     }
 

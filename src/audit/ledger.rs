@@ -173,6 +173,7 @@ pub struct Ledger {
     pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
     pub(super) latencies: Vec<(CanaryClass, Stage, f64)>,
     pub(super) dirty: Dirty,
+    pub(super) rates: super::rates::Book,
 }
 
 impl Ledger {
@@ -212,6 +213,7 @@ impl Ledger {
             outcomes: BTreeMap::new(),
             latencies: Vec::new(),
             dirty: Dirty::default(),
+            rates: super::rates::Book::default(),
         };
         ledger.dirty.incarnations.insert(incarnation);
         ledger

@@ -17,6 +17,7 @@ pub mod payload;
 pub mod placement;
 mod probe;
 mod proof;
+pub mod rates;
 mod receipt;
 pub mod record;
 mod report;
@@ -44,6 +45,7 @@ pub use latency::Recent;
 pub use ledger::{Ledger, LedgerOptions, SecondInstance, Stage};
 pub use placement::PlacementPlan;
 pub use probe::PROBE_GROUP;
+pub use rates::{Bucket, BucketRow, Correction, Share, Span, Tally};
 pub use record::{CanaryClass, CanaryRecord, Incarnation, Isolation, Lineage, RecordKey};
 pub use resolution::{BAD_RECORDS, FASTEST_BURN, Resolution, SHORTEST_WINDOW, resolution};
 pub use saved::{

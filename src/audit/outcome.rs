@@ -35,6 +35,7 @@ impl Ledger {
         self.records.insert(key, Tracked::new(state, sent, bracket, self.serial));
         self.class(key.class, sent.wall);
         self.count(key.class, |counts| state.enter(key.class, counts));
+        self.rate_entry(key, at);
         self.index(key, at);
     }
 

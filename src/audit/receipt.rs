@@ -134,7 +134,7 @@ impl Ledger {
             self.count(key.class, |counts| if was_ours { counts.reread += 1 } else { counts.unknown_incarnation += 1 });
             return;
         }
-        self.note_order(key, copy);
+        self.note_order(key, copy, at);
         let record = self.records.get_mut(&key).expect("it was looked up above");
         let anomaly = super::judge::anomaly_of(record, key, self.topic_id);
         let known = record.copies.iter_mut().find(|c| c.partition == copy.partition && c.offset == copy.offset);
@@ -173,6 +173,7 @@ impl Ledger {
         }
         if resurfaces {
             self.count(key.class, |counts| counts.resurfaced += 1);
+            self.rate_extra(key, "resurfaced", at);
             if let Some(anomaly) = anomaly.and_then(|id| self.anomalies.get_mut(&id)) {
                 anomaly.resurfaced += 1;
                 self.dirty.anomalies.insert(anomaly.key);
@@ -180,6 +181,7 @@ impl Ledger {
         }
         if is_new && copies > 1 {
             self.count(key.class, |counts| counts.duplicated += 1);
+            self.rate_extra(key, "duplicated", at);
             *self.outcomes.entry((key.class, "duplicated")).or_insert(0) += 1;
             let loss = Loss { key, offset: copy.offset, epoch_answer: None, reread: None };
             self.state_anomaly(AnomalyKind::Duplicated, &loss, copy.leader_epoch, at);
@@ -211,7 +213,7 @@ impl Ledger {
     }
 
     /// Counts an inversion: a lower sequence behind a higher one, in the order of offsets.
-    fn note_order(&mut self, key: RecordKey, copy: Copy) {
+    fn note_order(&mut self, key: RecordKey, copy: Copy, at: Moment) {
         if copy.partition != key.partition || self.records.get(&key).is_some_and(|record| !record.copies.is_empty()) {
             return;
         }
@@ -224,6 +226,7 @@ impl Ledger {
         *last = (copy.offset, last.1.max(key.sequence));
         if is_inverted {
             self.count(key.class, |counts| counts.reordered += 1);
+            self.rate_extra(key, "reordered", at);
         }
     }
 }

@@ -46,6 +46,7 @@ impl Ledger {
             ledger.index(row.key, at);
             ledger.dirty.records.remove(&row.key);
         }
+        ledger.restore_rates(saved.buckets, saved.corrections);
         for row in &records {
             match row.state {
                 State::Sent => ledger.indeterminate(row.key, at),

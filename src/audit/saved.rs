@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::{Anomaly, AnomalyKey};
+use super::rates::{BucketRow, Correction, Span};
 use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
 use super::state::State;
 use super::summary::Counts;
@@ -131,6 +132,12 @@ pub struct LedgerChanges {
     pub removed_anomalies: Vec<AnomalyKey>,
     /// The topic's id, where it changed.
     pub topic_id: Option<TopicId>,
+    /// Buckets by send time, by class and stretch of time.
+    pub buckets: Vec<BucketRow>,
+    /// Buckets that were summed up in others.
+    pub removed_buckets: Vec<(CanaryClass, Span)>,
+    /// Corrections to final buckets, by number; only ever added.
+    pub corrections: Vec<Correction>,
 }
 
 impl LedgerChanges {
@@ -158,4 +165,8 @@ pub struct SavedLedger {
     pub anomalies: Vec<Anomaly>,
     /// The topic's id, as last sighted.
     pub topic_id: Option<TopicId>,
+    /// All buckets by send time.
+    pub buckets: Vec<BucketRow>,
+    /// The latest corrections, by number.
+    pub corrections: Vec<Correction>,
 }

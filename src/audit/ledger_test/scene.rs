@@ -59,6 +59,7 @@ impl Scene {
     pub(super) fn tell(&mut self, event: Event) {
         self.ledger.apply(event, self.now);
         self.ledger.summary(self.class, self.now).counts.check(self.class).expect("the sums hold");
+        self.ledger.check_rates().expect("the sums by send time are those of the class");
     }
 
     pub(super) fn wait(&mut self, seconds: u64) {
@@ -238,6 +239,9 @@ impl SavedLedger {
         upsert(&mut self.anomalies, changes.anomalies, |row| row.key);
         self.anomalies.retain(|row| !changes.removed_anomalies.contains(&row.key));
         self.topic_id = changes.topic_id.or(self.topic_id);
+        upsert(&mut self.buckets, changes.buckets, |row| (row.class, row.span));
+        self.buckets.retain(|row| !changes.removed_buckets.contains(&(row.class, row.span)));
+        upsert(&mut self.corrections, changes.corrections, |row| row.number);
     }
 }
 

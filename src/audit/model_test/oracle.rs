@@ -9,6 +9,7 @@ impl World {
     pub(super) fn check(&self) {
         let counts = self.ledger.summary(self.class, self.now).counts;
         counts.check(self.class).expect("the sums hold");
+        self.ledger.check_rates().expect("the sums by send time are those of the class");
         for (key, record) in &self.ledger.records {
             let truth = self.cluster.acked.get(key).map(|(_, _, truth)| *truth).unwrap_or_default();
             match record.state {
