@@ -5,5 +5,6 @@ mod rates;
 mod receipts;
 mod restarts;
 mod scene;
+mod slo;
 mod suspects;
 mod transactions;

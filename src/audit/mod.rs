@@ -25,6 +25,7 @@ mod resolution;
 mod restore;
 pub mod saved;
 mod sighting;
+pub mod slo;
 pub mod state;
 pub mod summary;
 mod sums;
@@ -51,5 +52,6 @@ pub use resolution::{BAD_RECORDS, FASTEST_BURN, Resolution, SHORTEST_WINDOW, res
 pub use saved::{
     Bracket, ClassRow, Copy, IncarnationRow, LedgerChanges, PartitionRow, RecordRow, ReservationRow, SavedLedger,
 };
+pub use slo::{ClassSlo, MinuteState, Objectives, Slo, SloOptions, SloState, Urgency};
 pub use state::State;
 pub use summary::{CanaryPartition, ClassSummary, Counts, Latency};
