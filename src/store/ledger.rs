@@ -10,11 +10,15 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 use super::keeper::Write;
 use super::transitions::{bodies, json};
 use super::{Store, StoreError};
-use crate::audit::{Incarnation, LedgerChanges, SavedLedger};
+use crate::audit::{Correction, Incarnation, LedgerChanges, SavedLedger};
 use crate::model::{ClusterName, TopicId};
 
 /// Rows per statement: SQLite binds 32,766 values.
 const ROWS: usize = 500;
+
+/// Corrections that a start reads, and those that are kept: an archive, and not for ever.
+const CORRECTIONS_READ: i64 = 64;
+const CORRECTIONS_KEPT: u64 = 100_000;
 
 impl Store {
     /// Writes the changes in one transaction and returns after the fsync: what was reserved may be sent then. After an
@@ -51,8 +55,19 @@ impl Store {
             incarnations: all(pool, cluster, "canary_incarnation").await?,
             anomalies: all(pool, cluster, "canary_anomaly").await?,
             topic_id,
+            buckets: all(pool, cluster, "canary_bucket").await?,
+            corrections: latest_corrections(pool, cluster).await?,
         })
     }
+}
+
+/// The latest corrections, in their order.
+async fn latest_corrections(pool: &SqlitePool, cluster: &ClusterName) -> Result<Vec<Correction>, StoreError> {
+    let mut sql = QueryBuilder::<Sqlite>::new("select body from canary_correction where cluster = ");
+    sql.push_bind(cluster.to_string()).push(" order by number desc limit ").push_bind(CORRECTIONS_READ);
+    let mut rows: Vec<Correction> = bodies(&mut sql, pool).await?;
+    rows.reverse();
+    Ok(rows)
 }
 
 async fn all<T: DeserializeOwned>(
@@ -125,6 +140,15 @@ pub(super) async fn write(
     .await?;
     upsert(connection, cluster, ("canary_anomaly", "key"), &changes.anomalies, |row| Ok([Key::Text(json(&row.key)?)]))
         .await?;
+    upsert(connection, cluster, ("canary_bucket", "class, span, number"), &changes.buckets, |row| {
+        let (span, number) = row.span.key();
+        Ok([Key::Text(row.class.as_str().to_owned()), Key::Text(span.to_owned()), Key::Number(number)])
+    })
+    .await?;
+    upsert(connection, cluster, ("canary_correction", "number"), &changes.corrections, |row| {
+        Ok([Key::bits(row.number)])
+    })
+    .await?;
     if let Some(topic_id) = changes.topic_id {
         sqlx::query(
             "insert into canary_topic (cluster, topic_id) values (?, ?) \
@@ -148,6 +172,16 @@ pub(super) async fn write(
         .bind(key.sequence.cast_signed())
         .execute(&mut *connection)
         .await?;
+    }
+    for (class, span) in &changes.removed_buckets {
+        let (span, number) = span.key();
+        let delete =
+            sqlx::query("delete from canary_bucket where cluster = ? and class = ? and span = ? and number = ?");
+        delete.bind(cluster.as_str()).bind(class.as_str()).bind(span).bind(number).execute(&mut *connection).await?;
+    }
+    if let Some(oldest) = changes.corrections.last().and_then(|last| last.number.checked_sub(CORRECTIONS_KEPT)) {
+        let delete = sqlx::query("delete from canary_correction where cluster = ? and number <= ?");
+        delete.bind(cluster.as_str()).bind(oldest.cast_signed()).execute(&mut *connection).await?;
     }
     for Incarnation(incarnation) in &changes.removed_incarnations {
         for statement in [

@@ -1,7 +1,8 @@
 use super::*;
 use crate::audit::{
-    Anomaly, AnomalyKey, AnomalyKind, Bracket, CanaryClass, ClassRow, Copy, Counts, Incarnation, IncarnationRow,
-    Isolation, LedgerChanges, PartitionRow, RecordKey, RecordRow, ReservationRow, SavedLedger, State,
+    Anomaly, AnomalyKey, AnomalyKind, Bracket, Bucket, BucketRow, CanaryClass, ClassRow, Copy, Correction, Counts,
+    Incarnation, IncarnationRow, Isolation, LedgerChanges, PartitionRow, RecordKey, RecordRow, ReservationRow,
+    SavedLedger, Span, State, Tally,
 };
 use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId};
 
@@ -50,6 +51,16 @@ fn anomaly() -> Anomaly {
     }
 }
 
+fn bucket(span: Span) -> BucketRow {
+    let tally = Tally { sent: 60, acked: 59, in_flight: 1, ..Tally::default() };
+    BucketRow { class: CanaryClass::Acks1, span, bucket: Bucket { tally, clock_moved_millis: Some(-1_500) } }
+}
+
+fn correction(number: u64) -> Correction {
+    let (from, to) = ("delivered".to_owned(), "duplicated".to_owned());
+    Correction { number, class: CanaryClass::Acks1, bucket: T0, at: T0, from, to, records: 3 }
+}
+
 fn changes() -> LedgerChanges {
     LedgerChanges {
         records: (0..1_200).map(|sequence| record(sequence, State::Sent)).collect(),
@@ -74,6 +85,8 @@ fn changes() -> LedgerChanges {
         incarnations: vec![IncarnationRow { incarnation: INCARNATION, started_at: T0 }],
         anomalies: vec![anomaly()],
         topic_id: Some(TopicId([9; 16])),
+        buckets: vec![bucket(Span::Day(20_000)), bucket(Span::Minute(28_800_001)), bucket(Span::Older)],
+        corrections: vec![correction(0), correction(1)],
         ..LedgerChanges::default()
     }
 }
@@ -97,6 +110,8 @@ async fn the_ledger_is_read_as_it_was_written() {
         incarnations: written.incarnations,
         anomalies: written.anomalies,
         topic_id: written.topic_id,
+        buckets: written.buckets,
+        corrections: written.corrections,
     };
     assert_eq!(saved, want);
     assert_eq!(store.saved_ledger(&other).await.expect("a read"), SavedLedger::default());
@@ -106,6 +121,9 @@ async fn the_ledger_is_read_as_it_was_written() {
         removed_records: (2..1_200).map(|sequence| record(sequence, State::Sent).key).collect(),
         removed_incarnations: vec![INCARNATION],
         removed_anomalies: vec![anomaly().key],
+        buckets: vec![bucket(Span::Minute(28_800_002))],
+        removed_buckets: vec![(CanaryClass::Acks1, Span::Minute(28_800_001))],
+        corrections: vec![correction(2)],
         ..LedgerChanges::default()
     };
     // Twice: whoever got an error tries the same again.
@@ -116,6 +134,9 @@ async fn the_ledger_is_read_as_it_was_written() {
     assert_eq!(saved.records, vec![record(0, State::Sent), record(1, State::Delivered)]);
     assert_eq!((saved.reservations, saved.incarnations, saved.anomalies), (Vec::new(), Vec::new(), Vec::new()));
     assert_eq!(saved.classes, want.classes);
+    let spans: Vec<Span> = saved.buckets.iter().map(|row| row.span).collect();
+    assert_eq!(spans, [Span::Day(20_000), Span::Minute(28_800_002), Span::Older]);
+    assert_eq!(saved.corrections, [correction(0), correction(1), correction(2)]);
     store.close().await;
 }
 
