@@ -118,6 +118,23 @@ pub struct CanaryConfig {
     pub rate: f64,
     /// Where all that happens to the canary is written down.
     pub journal: Option<std::path::PathBuf>,
+    /// What share of the records is to be good.
+    pub slo: SloConfig,
+}
+
+/// The objectives of the canary, each a share of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SloConfig {
+    /// Of those sent, acknowledged in time.
+    pub availability: f64,
+    /// Of those acknowledged, received in time.
+    pub freshness: f64,
+    /// Of those acknowledged, not lost.
+    pub durability: f64,
+    /// Of those received, received once.
+    pub exactness: f64,
+    /// Of those received, received in order.
+    pub order: f64,
 }
 
 /// `[alert]`

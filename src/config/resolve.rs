@@ -9,7 +9,7 @@ use super::raw::{Entry, Raw};
 use super::schema::{self, Section};
 use super::{
     AlertConfig, CanaryConfig, ClusterConfig, Config, PollConfig, ReceiverConfig, Secret, Selection, ServerConfig,
-    StorageConfig, value,
+    SloConfig, StorageConfig, value,
 };
 use crate::finding::Severity;
 
@@ -34,6 +34,9 @@ impl Values<'_> {
     }
     fn flag(&self, name: &str) -> bool {
         self.value(name).and_then(|value| value.as_bool()).unwrap_or(false)
+    }
+    fn share(&self, name: &str) -> f64 {
+        self.value(name).as_ref().and_then(value::number).unwrap_or(0.999)
     }
     fn texts(&self, name: &str) -> Vec<String> {
         self.value(name).as_ref().and_then(value::texts).unwrap_or_default()
@@ -108,6 +111,13 @@ fn cluster(values: &Values<'_>) -> ClusterConfig {
             group_probe: values.flag("canary.group_probe"),
             rate: values.value("canary.rate").as_ref().and_then(value::number).unwrap_or(1.0),
             journal: values.text("canary.journal").map(Into::into),
+            slo: SloConfig {
+                availability: values.share("canary.slo.availability"),
+                freshness: values.share("canary.slo.freshness"),
+                durability: values.share("canary.slo.durability"),
+                exactness: values.share("canary.slo.exactness"),
+                order: values.share("canary.slo.order"),
+            },
         },
     }
 }

@@ -61,7 +61,7 @@ const fn key(
     Key { section, name, kind, default, doc }
 }
 
-use Kind::{Address, Duration, Flag, List, Patterns, Rate, Secret, Severity, Text};
+use Kind::{Address, Duration, Flag, List, Objective, Patterns, Rate, Secret, Severity, Text};
 use Section::{Alert, Cluster, Receiver, Server, Storage};
 
 /// All keys, in the order of the reference.
@@ -136,6 +136,41 @@ pub(crate) const KEYS: &[Key] = &[
         "Whether a member of the group `kustody-canary-probe` joins and commits, to measure how long that takes; it writes commits of that group.",
     ),
     key(Cluster, "canary.rate", Rate, Some("1.0"), "Records per second, class and partition."),
+    key(
+        Cluster,
+        "canary.slo.availability",
+        Objective,
+        Some("0.999"),
+        "The share of the records sent that is to be acknowledged within canary.acknowledge_within.",
+    ),
+    key(
+        Cluster,
+        "canary.slo.freshness",
+        Objective,
+        Some("0.999"),
+        "The share of the records acknowledged that is to be received within canary.deliver_within.",
+    ),
+    key(
+        Cluster,
+        "canary.slo.durability",
+        Objective,
+        Some("0.999"),
+        "The share of the records acknowledged that is not to be lost; for acks0 and acks1 only: what the other classes lose is a finding at once.",
+    ),
+    key(
+        Cluster,
+        "canary.slo.exactness",
+        Objective,
+        Some("0.999"),
+        "The share of the records received that is to be there once.",
+    ),
+    key(
+        Cluster,
+        "canary.slo.order",
+        Objective,
+        Some("0.999"),
+        "The share of the records received that is to come in the order of sending.",
+    ),
     key(Alert, "severity", Severity, Some("\"warning\""), "Findings at or above it are told."),
     key(
         Alert,

@@ -48,6 +48,9 @@ poll.every = 5
 canary.enabled = true
 canary.classes = ["acks0", "bogus"]
 canary.rate = 0
+canary.slo.availability = 99.9
+canary.slo.freshness = 1.0
+canary.slo.order = "most"
 [cluster.kafka]
 "security.protocol" = "SASL_SSL"
 "sasl.username" = "me"
@@ -66,6 +69,9 @@ webhook.url = "ftp://x"
     insta::assert_snapshot!(problems.to_string(), @r#"
     alert: severity: must be "critical", "warning" or "info", not "loud"
     cluster "a": canary.rate: must be a number above 0, not 0
+    cluster "a": canary.slo.availability: must be a share from 0.94 to below 1, such as 0.999 for 99.9 %, not 99.9
+    cluster "a": canary.slo.freshness: must be a share from 0.94 to below 1, such as 0.999 for 99.9 %, not 1.0
+    cluster "a": canary.slo.order: must be a share from 0.94 to below 1, such as 0.999 for 99.9 %, not "most"
     cluster "a": poll.every: must be a duration such as "15s" (ms, s, m, h, d), not 5
     cluster "a": poll.evry: there is no such key; did you mean poll.every?
     server: listen: must be an address such as "127.0.0.1:9980", not "nonsense"
@@ -89,6 +95,7 @@ fn the_environment_lies_over_the_file() {
         ("KUSTODY__CLUSTER__MAIN__POLL_EVERY", "3s"),
         ("KUSTODY__CLUSTER__MAIN__KAFKA__BOOTSTRAP_SERVERS", "h:1"),
         ("KUSTODY__CLUSTER__MAIN__CANARY_ENABLED", "false"),
+        ("KUSTODY__CLUSTER__MAIN__CANARY_SLO_AVAILABILITY", "0.9999"),
         ("KUSTODY__RECEIVER__OPS__WEBHOOK_SECRET", "other"),
     ]);
     let config = parse(GOOD, &over).expect("the environment is good");
@@ -96,6 +103,8 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.clusters[0].poll.every, Duration::from_secs(3));
     assert_eq!(config.clusters[0].kafka["bootstrap.servers"], "h:1");
     assert!(!config.clusters[0].canary.enabled);
+    let slo = config.clusters[0].canary.slo;
+    assert_eq!((slo.availability, slo.freshness), (0.9999, 0.999));
     assert_eq!(config.receivers[0].secret.as_ref().map(Secret::reveal), Some("other"));
 }
 
