@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{CountIs, Kind, Severity, Subject};
+use crate::audit::ClassSlo;
 use crate::model::{BrokerId, ClusterName, GroupId, TopicName, TopicPartition};
 
 /// A finding before the book: what is so in one reading.
@@ -127,6 +128,8 @@ pub struct Unknown {
     pub listed: Option<BTreeSet<GroupId>>,
     /// Brokers of which nothing was learned.
     pub brokers: BTreeSet<BrokerId>,
+    /// Canary classes of which nothing was observed lately, by their words.
+    pub canary_classes: BTreeSet<String>,
 }
 
 impl Unknown {
@@ -167,6 +170,9 @@ impl Unknown {
             // That nothing could be read does not say that something else can be read again.
             Kind::MonitorBlind => self.topology,
             Kind::BrokerUnreachable => subject.broker.is_some_and(|broker| self.brokers.contains(&broker)),
+            Kind::CanaryBudgetBurning => {
+                subject.canary_class.as_ref().is_some_and(|class| self.canary_classes.contains(class))
+            }
             Kind::LeaderMoved
             | Kind::TopicRecreated
             | Kind::CommitRewound
@@ -199,6 +205,14 @@ impl Judged {
     pub fn of_canary(holds: Vec<Draft>) -> Self {
         let kinds = Kind::ALL.iter().copied().filter(|kind| kind.is_of_canary()).collect();
         Self { kinds, holds, unknown: Unknown::default() }
+    }
+
+    /// Says of which classes nothing was observed: their budgets have not recovered.
+    #[must_use]
+    pub fn with_slos(mut self, slos: &[ClassSlo]) -> Self {
+        let blind = slos.iter().filter(|slo| slo.is_blind()).map(|slo| slo.class.as_str().to_owned());
+        self.unknown.canary_classes.extend(blind);
+        self
     }
 
     /// What the daemon says of itself.

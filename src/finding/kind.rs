@@ -89,6 +89,7 @@ pub enum Kind {
     CanaryOverdue,
     CanarySecondInstance,
     CanaryNotCovering,
+    CanaryBudgetBurning,
     MonitorBlind,
     MonitorImpaired,
     StorageDegraded,
@@ -113,6 +114,7 @@ words!(Kind {
     CanaryOverdue => "canary_overdue",
     CanarySecondInstance => "canary_second_instance",
     CanaryNotCovering => "canary_not_covering",
+    CanaryBudgetBurning => "canary_budget_burning",
     MonitorBlind => "monitor_blind",
     MonitorImpaired => "monitor_impaired",
     StorageDegraded => "storage_degraded",
@@ -141,6 +143,7 @@ impl Kind {
             | Self::CanaryOverdue
             | Self::CanarySecondInstance
             | Self::CanaryNotCovering
+            | Self::CanaryBudgetBurning
             | Self::MonitorBlind
             | Self::MonitorImpaired
             | Self::StorageDegraded => Nature::State,
@@ -174,7 +177,8 @@ impl Kind {
             | Self::LeaderMoved
             | Self::TopicRecreated
             | Self::GroupStopped
-            | Self::CanaryOverdue => Grade::Observed,
+            | Self::CanaryOverdue
+            | Self::CanaryBudgetBurning => Grade::Observed,
             Self::CanaryNotCovering => Grade::Risk,
             Self::MonitorBlind | Self::MonitorImpaired | Self::StorageDegraded => Grade::Unknown,
         }

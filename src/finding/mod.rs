@@ -3,6 +3,7 @@
 mod blind;
 mod book;
 mod brokers;
+pub mod budget;
 pub mod canary;
 mod draft;
 mod groups;

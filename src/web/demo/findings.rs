@@ -161,6 +161,13 @@ fn finding(at: Timestamp, index: usize, kind: Kind) -> Finding {
             "Broker 3 leads no partition of __kustody.canary",
             json!({"brokers_not_covered": [3]}),
         ),
+        Kind::CanaryBudgetBurning => (
+            Subject { partition: None, canary_class: Some("all".to_owned()), ..canary },
+            Severity::Critical,
+            None,
+            "Class all burns its error budget for availability 55.6 times as fast as 99.9 % acknowledged in time allows: 600 of 10,800 records of the last hour were not acknowledged in time, 450 of 900 of the last 5 minutes.",
+            json!({"slo": "availability", "objective": 0.999}),
+        ),
         Kind::MonitorBlind => (
             Subject { broker: Some(BrokerId(2)), ..Subject::default() },
             Severity::Warning,
