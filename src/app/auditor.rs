@@ -19,7 +19,7 @@ use super::pacer::{Block, Pacer, block_size};
 use super::poller::TopicSighting;
 use super::proof::{Answer, Answers, Moved, Prover, Stopped};
 use super::view::{AuditView, Viewer};
-use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, Step, placement};
+use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, SloOptions, Step, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, TransactionMix};
 use crate::clock::Clock;
@@ -43,6 +43,7 @@ pub(super) struct Parts {
     pub(super) topic: TopicName,
     pub(super) classes: Vec<CanaryClass>,
     pub(super) rate: f64,
+    pub(super) slo: SloOptions,
     pub(super) create_topic: bool,
     pub(super) kafka: BTreeMap<String, String>,
     pub(super) clock: Clock,
@@ -104,7 +105,7 @@ impl Auditor {
         });
         let flusher = Flusher::new(parts.cluster.clone(), parts.store.clone(), journal);
         let isolations = parts.classes.iter().copied().map(Isolation::of).collect();
-        let viewer = Viewer::new(parts.topic.clone(), parts.classes.clone(), parts.view.clone());
+        let viewer = Viewer::new(parts.topic.clone(), parts.classes.clone(), parts.view.clone(), parts.slo);
         Self {
             parts,
             link: None,

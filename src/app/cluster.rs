@@ -17,9 +17,9 @@ use super::proof::Prover;
 use super::tick::Turns;
 use super::view::AuditView;
 use crate::alert::{self, AlertBook};
-use crate::audit::{CanaryClass, Incarnation, Ledger, LedgerOptions, Lineage};
+use crate::audit::{CanaryClass, Incarnation, Ledger, LedgerOptions, Lineage, Objectives, SloOptions};
 use crate::clock::Clock;
-use crate::config::{ClusterConfig, Config};
+use crate::config::{ClusterConfig, Config, SloConfig};
 use crate::finding::{self, CanaryNeeds, FindingBook, JudgeOptions};
 use crate::model::{ClusterName, GroupType, Timestamp, TopicName};
 use crate::observe::{self, CommitPoint, HighWatermarkPoint, History, Restored};
@@ -118,6 +118,14 @@ pub(crate) fn wire_options(config: &ClusterConfig) -> wire::Options {
     }
 }
 
+fn slo_options(config: &ClusterConfig) -> SloOptions {
+    let SloConfig { availability, freshness, durability, exactness, order } = config.canary.slo;
+    SloOptions {
+        objectives: Objectives { availability, freshness, durability, exactness, order },
+        rate: config.canary.rate,
+    }
+}
+
 #[expect(clippy::too_many_arguments, reason = "it is the wiring of one task, read once")]
 async fn auditor(
     config: &ClusterConfig,
@@ -153,6 +161,7 @@ async fn auditor(
         topic: topic.clone(),
         classes: config.canary.classes.iter().filter_map(|word| CanaryClass::from_word(word)).collect(),
         rate: config.canary.rate,
+        slo: slo_options(config),
         create_topic: config.canary.create_topic,
         kafka: config.kafka.clone(),
         clock,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::view::AuditView;
 use crate::audit::{Anomaly, AnomalyKind};
 use crate::finding::canary::{CanaryLoss, CanaryLossKind, draft, second_instance};
-use crate::finding::{Draft, Kind, Severity, Subject};
+use crate::finding::{Draft, Kind, Severity, Subject, budget};
 use crate::model::{Timestamp, TopicName};
 use crate::store::Status;
 
@@ -19,6 +19,7 @@ pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView, now: Timestamp,
     let mut drafts: Vec<Draft> = recent.map(told).collect();
     drafts.extend(view.second_instance.map(|second| second_instance(topic, &second)));
     let Some(canary) = &view.canary else { return drafts };
+    drafts.extend(canary.slos.iter().flat_map(|slo| budget::drafts(topic, slo)));
     for partition in &canary.partitions {
         for (class, overdue) in &partition.overdue_by_class {
             drafts.push(draft(&CanaryLoss {

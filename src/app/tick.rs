@@ -95,8 +95,9 @@ impl Turns {
         let view = self.audit.borrow().clone();
         self.revision = view.revision;
         match (&self.canary_topic, &view.canary) {
-            (Some(topic), Some(_)) => {
+            (Some(topic), Some(canary)) => {
                 Judged::of_canary(canary_drafts(topic, &view, self.clock.wall(), &self.judge.bootstrap))
+                    .with_slos(&canary.slos)
             }
             // The auditor has not looked yet: that is no reading.
             (Some(_), None) => Judged::default(),

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::audit::{Anomaly, AnomalyKey, CanaryClass, ClassSummary, Ledger, SecondInstance};
+use crate::audit::{Anomaly, AnomalyKey, CanaryClass, ClassSlo, ClassSummary, Ledger, SecondInstance, SloOptions};
 use crate::model::{Moment, Timestamp, TopicName};
 use crate::publish::{Histogram, PublishedCanary};
+
+/// Objectives look over hours and days: so often is enough.
+const SLOS_EVERY: Duration = Duration::from_secs(5);
 
 /// Histograms of latencies since the start, by class and stage.
 pub(super) type LatencyTotals = BTreeMap<(&'static str, &'static str), Histogram>;
@@ -32,11 +36,28 @@ pub(super) struct Viewer {
     view: watch::Sender<AuditView>,
     latencies: LatencyTotals,
     marks: BTreeMap<AnomalyKey, (u64, u64, Timestamp)>,
+    slo: SloOptions,
+    slos: Arc<Vec<ClassSlo>>,
+    slos_at: Option<Duration>,
 }
 
 impl Viewer {
-    pub(super) fn new(topic: TopicName, classes: Vec<CanaryClass>, view: watch::Sender<AuditView>) -> Self {
-        Self { topic, classes, view, latencies: BTreeMap::new(), marks: BTreeMap::new() }
+    pub(super) fn new(
+        topic: TopicName,
+        classes: Vec<CanaryClass>,
+        view: watch::Sender<AuditView>,
+        slo: SloOptions,
+    ) -> Self {
+        Self {
+            topic,
+            classes,
+            view,
+            latencies: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            slo,
+            slos: Arc::default(),
+            slos_at: None,
+        }
     }
 
     /// True when an anomaly is new or different.
@@ -50,6 +71,8 @@ impl Viewer {
         for (class, stage, seconds) in ledger.take_latencies() {
             self.latencies.entry((class.as_str(), stage.as_str())).or_default().record(seconds);
         }
+        ledger.look(now);
+        self.renew_slos(ledger, now);
         let marks = ledger.anomalies().map(|one| (one.key, (one.count, one.resurfaced, one.last_at))).collect();
         let revised = marks != self.marks;
         self.marks = marks;
@@ -61,6 +84,7 @@ impl Viewer {
             classes: self.classes.iter().map(summary).collect(),
             partitions: ledger.partitions(now),
             paused,
+            slos: Arc::clone(&self.slos),
         };
         let anomalies = revised.then(|| Arc::new(ledger.anomalies().cloned().collect::<Vec<_>>()));
         let latencies = Arc::new(self.latencies.clone());
@@ -78,5 +102,15 @@ impl Viewer {
             }
         });
         revised
+    }
+
+    fn renew_slos(&mut self, ledger: &Ledger, now: Moment) {
+        if self.slos_at.is_some_and(|at| now.mono < at + SLOS_EVERY) {
+            return;
+        }
+        self.slos_at = Some(now.mono);
+        let partitions = ledger.partitions(now).len();
+        let slos = self.classes.iter().map(|class| ledger.slo(*class, &self.slo, partitions, now));
+        self.slos = Arc::new(slos.collect());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::families::{Families, number};
 use super::{count, table};
-use crate::audit::Counts;
+use crate::audit::{ClassSlo, Counts};
 use crate::finding::{FindingState, Kind};
 use crate::model::ClusterName;
 use crate::observe::{BrokerState, Observation, PartitionCounts, PartitionFlags, PartitionView, TopicView};
@@ -146,11 +146,33 @@ pub(super) fn write(families: &mut Families, name: &ClusterName, cluster: &Publi
             }
         }
     }
+    if let Some(canary) = &cluster.canary {
+        slos(families, name, &canary.slos);
+    }
     for ((class, outcome), entries) in &totals.canary_outcomes {
         families.counter(&table::CANARY_OUTCOMES, &[name, class, outcome], *entries);
     }
     for ((class, stage), latency) in &totals.canary_latency {
         families.histogram(&table::CANARY_LATENCY, &[name, class, stage], latency);
+    }
+}
+
+/// What cannot be judged has no sample: neither 1 nor 0.
+fn slos(families: &mut Families, name: &str, slos: &[ClassSlo]) {
+    for (class, state) in slos.iter().flat_map(|slo| slo.slos.iter().map(|state| (slo.class.as_str(), state))) {
+        let slo = state.slo.as_str();
+        if let Some(ratio) = state.share.good_ratio() {
+            families.gauge(&table::CANARY_SLO_GOOD_RATIO, &[name, class, slo, "30d"], ratio);
+        }
+        for burn in &state.windows {
+            let labels = [name, class, slo, burn.window.as_str()];
+            if let Some(ratio) = burn.share.good_ratio() {
+                families.gauge(&table::CANARY_SLO_GOOD_RATIO, &labels, ratio);
+            }
+            if let Some(rate) = burn.burn_rate {
+                families.gauge(&table::CANARY_SLO_BURN_RATE, &labels, rate);
+            }
+        }
     }
 }
 

@@ -73,6 +73,10 @@ metrics! {
         "Entries of canary records into an outcome since the daemon started.";
     CANARY_LATENCY = Histogram "kustody_canary_latency_seconds" ["cluster", "class", "stage"]
         "Latency of canary records: produce is send to acknowledgement, end_to_end is send to receipt.";
+    CANARY_SLO_GOOD_RATIO = Gauge "kustody_canary_slo_good_ratio" ["cluster", "class", "slo", "window"]
+        "Share of the canary records sent in the window (5m, 30m, 1h, 6h, 3d, 30d) that are good by the objective; no sample where none can be judged.";
+    CANARY_SLO_BURN_RATE = Gauge "kustody_canary_slo_burn_rate" ["cluster", "class", "slo", "window"]
+        "How many times as fast as the objective allows the error budget burns, over the minutes of the window that have data; no sample where nothing can be judged, or where proof judges.";
     ALERTS = Gauge "kustody_alerts" ["state", "severity"]
         "Alerts that are pending or firing.";
     NOTIFICATIONS = Counter "kustody_notifications_total" ["receiver", "outcome"]

@@ -256,6 +256,66 @@ fn what_is_not_known_has_no_sample() {
 }
 
 #[test]
+fn an_objective_without_records_to_judge_has_no_sample() {
+    use crate::audit::rates::{Rates, Sum, Tally};
+    use crate::audit::slo::{Burn, Minutes, TimeCoverage, Window};
+    use crate::audit::{CanaryClass, ClassSlo, Slo, SloState, resolution};
+
+    let judged = Sum {
+        tally: Tally {
+            sent: 1_000,
+            acked: 998,
+            acked_in_time: 998,
+            delivered: 997,
+            lost: 1,
+            minutes: 5,
+            ..Tally::default()
+        },
+        ..Sum::default()
+    };
+    let class = CanaryClass::Idempotent;
+    let state = |slo: Slo| {
+        let sum = |window| if window == Window::FiveMinutes { Sum::default() } else { judged };
+        let burns = Window::ALL.map(|window| Burn::of(slo, 0.999, window, &sum(window)));
+        SloState::of((slo, class), 0.999, slo.share(&judged), burns.into(), resolution(1.0, 1, 0.999))
+    };
+    let slo = ClassSlo {
+        class,
+        as_of: AT,
+        slos: vec![state(Slo::Availability), state(Slo::Durability), state(Slo::Order)],
+        rates: Rates::of(&judged),
+        time_coverage: TimeCoverage { minutes_with_data: 5, minutes: 43_200, sent: 1_000, settled: 1_000 },
+        minutes: Minutes { from: AT, states: vec![], clock_set: vec![] },
+        corrections: vec![],
+    };
+    let canary = crate::publish::PublishedCanary {
+        topic: "canary".to_owned(),
+        as_of: AT,
+        classes: vec![],
+        partitions: vec![],
+        paused: None,
+        slos: Arc::new(vec![slo]),
+    };
+    let mut published = published(vec![]);
+    for cluster in published.clusters.values_mut() {
+        cluster.canary = Some(Arc::new(canary.clone()));
+    }
+    let text = exposition(&published, &build());
+    let is_shown = |line: &&str| {
+        line.starts_with("kustody_canary_slo") && ["5m", "1h", "30d"].iter().any(|window| line.contains(window))
+    };
+    let shown: Vec<&str> = text.lines().filter(is_shown).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    kustody_canary_slo_burn_rate{cluster="main",class="idempotent",slo="availability",window="1h"} 1.9999999999999982
+    kustody_canary_slo_good_ratio{cluster="main",class="idempotent",slo="availability",window="1h"} 0.998
+    kustody_canary_slo_good_ratio{cluster="main",class="idempotent",slo="availability",window="30d"} 0.998
+    kustody_canary_slo_good_ratio{cluster="main",class="idempotent",slo="durability",window="1h"} 0.998997995991984
+    kustody_canary_slo_good_ratio{cluster="main",class="idempotent",slo="durability",window="30d"} 0.998997995991984
+    "#);
+    assert_eq!(promtool(&["check", "metrics"], &text), (Some(0), String::new()));
+}
+
+#[test]
 fn a_name_of_any_characters_comes_back_unchanged() {
     let long = "ü".repeat(16_000);
     let names = [

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::Alert;
-use crate::audit::{CanaryPartition, ClassSummary, Latency};
+use crate::audit::{CanaryPartition, ClassSlo, ClassSummary, Latency};
 use crate::finding::{Finding, Grade, Kind, Placement};
 use crate::model::{ClusterName, Timestamp};
 use crate::observe::Observation;
@@ -55,6 +55,8 @@ pub struct PublishedCanary {
     pub partitions: Vec<CanaryPartition>,
     /// Why it does not send, if so.
     pub paused: Option<String>,
+    /// The objectives of each class, as they stood some seconds ago.
+    pub slos: Arc<Vec<ClassSlo>>,
 }
 
 /// What applications in a consumer group wait for.

@@ -1,5 +1,6 @@
 //! The canary: one object per class.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,7 +9,9 @@ use axum::extract::{self, Path};
 use serde::Serialize;
 
 use super::reasons::Reasons;
-use crate::audit::{CanaryPartition, ClassSummary, Latency, Misfit, PROBE_GROUP};
+use crate::audit::rates::{Correction, Rates};
+use crate::audit::slo::{Minutes, TimeCoverage};
+use crate::audit::{CanaryPartition, ClassSlo, ClassSummary, Latency, Misfit, PROBE_GROUP, SloState};
 use crate::model::{BrokerId, Timestamp};
 use crate::publish::PublishedGroupProbe;
 use crate::web::State;
@@ -65,11 +68,75 @@ impl Probe {
 struct Class {
     #[serde(flatten)]
     summary: ClassSummary,
+    /// The objectives by their words; none before the first look.
+    slo: Option<BTreeMap<&'static str, Objective>>,
+    #[serde(flatten)]
+    by_send_time: Option<BySendTime>,
     reasons: Reasons,
 }
 
+/// One objective with what is said of it.
+#[derive(Serialize)]
+struct Objective {
+    #[serde(flatten)]
+    state: SloState,
+    good_ratio: Option<f64>,
+    summary: String,
+    resolution_summary: Option<String>,
+    reasons: Reasons,
+}
+
+/// What else is known by send time.
+#[derive(Serialize)]
+struct BySendTime {
+    slo_as_of: Timestamp,
+    rates: Rates,
+    time_coverage: TimeCoverage,
+    minutes: Minutes,
+    corrections: Vec<Correction>,
+}
+
+impl Objective {
+    fn of(state: &SloState) -> Self {
+        let mut reasons = Reasons::default();
+        let good_ratio = state.share.good_ratio();
+        let nothing = "no record of the last 30 days can be judged";
+        for (field, value) in
+            [("good_ratio", good_ratio), ("rate", state.share.rate), ("upper_95", state.share.upper_95)]
+        {
+            reasons.or(field, value, "nothing_judged", nothing);
+        }
+        if state.is_judged_by_budget {
+            reasons.or("budget_left", state.budget_left, "nothing_judged", nothing);
+        } else {
+            let proven = "what this class loses is proven, and each proof is a finding";
+            reasons.or("budget_left", state.budget_left, "judged_by_proof", proven);
+            reasons.or("resolution", state.resolution, "judged_by_proof", proven);
+        }
+        Self {
+            good_ratio,
+            summary: state.sentence(),
+            resolution_summary: state.resolution.map(|resolution| resolution.sentence()),
+            state: state.clone(),
+            reasons,
+        }
+    }
+}
+
+impl BySendTime {
+    fn of(slo: &ClassSlo) -> Self {
+        Self {
+            slo_as_of: slo.as_of,
+            rates: slo.rates,
+            time_coverage: slo.time_coverage,
+            minutes: slo.minutes.clone(),
+            corrections: slo.corrections.clone(),
+        }
+    }
+}
+
 impl Class {
-    fn of(summary: &ClassSummary) -> Self {
+    fn of(summary: &ClassSummary, slo: Option<&ClassSlo>) -> Self {
         let mut reasons = Reasons::default();
         let nothing = "no record can be judged yet";
         reasons.or("loss_rate", summary.loss_rate, "nothing_judged", nothing);
@@ -79,7 +146,9 @@ impl Class {
         reasons.or("produce_latency_seconds", produce, "no_sample", "no acknowledgement was measured");
         reasons.or("end_to_end_latency_seconds", end_to_end, "no_sample", "no receipt was measured");
         reasons.or("coverage", summary.coverage, "not_read", "the leaders of the canary topic are not known");
-        Self { summary: summary.clone(), reasons }
+        let slo_map = slo.map(|slo| slo.slos.iter().map(|one| (one.slo.as_str(), Objective::of(one))).collect());
+        reasons.or("slo", slo, "not_read", "the objectives were not looked at yet");
+        Self { summary: summary.clone(), slo: slo_map, by_send_time: slo.map(BySendTime::of), reasons }
     }
 }
 
@@ -107,7 +176,12 @@ pub(super) async fn all(
     let group_probe = cluster.group_probe.as_deref().map(Probe::of);
     reasons.or("group_probe", group_probe.as_ref(), "not_enabled", "canary.group_probe is not set");
     reasons.or("settings", settings.as_ref(), "not_read", unread);
-    let items: Vec<Class> = canary.map(|canary| canary.classes.iter().map(Class::of).collect()).unwrap_or_default();
+    let items: Vec<Class> = canary
+        .map(|canary| {
+            let slo = |summary: &ClassSummary| canary.slos.iter().find(|slo| slo.class == summary.class);
+            canary.classes.iter().map(|summary| Class::of(summary, slo(summary))).collect()
+        })
+        .unwrap_or_default();
     Ok(Json(Canary {
         enabled: canary.is_some(),
         topic: canary.map(|canary| canary.topic.clone()),

@@ -1,6 +1,7 @@
 //! Its canary.
 
 use super::before;
+use super::slo::slo;
 use crate::audit::{CanaryClass, CanaryPartition, ClassSummary, Counts, Latency, Misfit, Weight};
 use crate::finding::Placement;
 use crate::model::{BrokerId, PartitionId, Timestamp};
@@ -81,6 +82,7 @@ pub(super) fn canary(at: Timestamp) -> PublishedCanary {
             })
             .collect(),
         paused: None,
+        slos: CanaryClass::ALL.iter().map(|class| slo(*class, at)).collect::<Vec<_>>().into(),
     }
 }
 

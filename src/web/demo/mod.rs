@@ -4,6 +4,7 @@ mod canary;
 mod findings;
 mod groups;
 mod made;
+mod slo;
 mod topology;
 
 use std::collections::BTreeMap;

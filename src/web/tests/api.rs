@@ -102,6 +102,40 @@ async fn what_is_not_known_is_null_with_a_reason() {
 }
 
 #[tokio::test]
+async fn objectives_are_told_with_their_bound_budget_and_burn() {
+    let (_, canary) = Site::demo().json("/api/v1/clusters/main/canary").await;
+    let item = |class: &str| {
+        let items = canary["items"].as_array().expect("classes");
+        items.iter().find(|item| item["class"] == class).cloned().expect("each class is there")
+    };
+    let all = item("all");
+    assert_eq!(all["coverage"], json!(2.0 / 3.0), "what was there keeps its name");
+    let availability = &all["slo"]["availability"];
+    assert_eq!((&availability["objective"], &availability["total"]), (&json!(0.999), &json!(270_000)));
+    assert_eq!((&availability["good"], &availability["alarms"][0]["urgency"]), (&json!(269_400), &json!("page")));
+    assert_eq!(
+        (&availability["windows"][0]["window"], &availability["windows"][0]["total"]),
+        (&json!("5m"), &json!(900))
+    );
+    assert_eq!(availability["summary"], "600 of 270,000 not acknowledged in time: 0.23 %, below 0.24 %");
+    assert!(availability["budget_left"].as_f64().is_some_and(|left| left < 0.0), "{availability}");
+    assert_eq!(availability["resolution"]["needed"], json!(139));
+    assert_eq!(all["time_coverage"]["minutes_with_data"], json!(1_500));
+    let states = all["minutes"]["states"].as_array().expect("one per minute");
+    assert_eq!((states.len(), &states[60], &states[119]), (120, &json!("no_data"), &json!("waiting")));
+
+    let durability = &all["slo"]["durability"];
+    assert_eq!((&durability["budget_left"], &durability["windows"][2]["burn_rate"]), (&Value::Null, &Value::Null));
+    assert_eq!(durability["reasons"]["budget_left"]["code"], "judged_by_proof");
+    assert_eq!(item("acks1")["corrections"][0]["to"], "truncated_after_delivery");
+
+    let none = &item("transactional")["slo"]["availability"];
+    assert_eq!((&none["rate"], &none["upper_95"], &none["good_ratio"]), (&Value::Null, &Value::Null, &Value::Null));
+    assert_eq!((&none["budget_left"], &none["windows"][4]["burn_rate"]), (&Value::Null, &Value::Null));
+    assert_eq!(none["reasons"]["budget_left"]["code"], "nothing_judged");
+}
+
+#[tokio::test]
 async fn groups_are_filtered_sorted_and_paged() {
     let site = Site::demo();
     let cases = [
