@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use super::findings::FindingRow;
 use super::frame::{self, Frame, Trouble, is_known, page, unchanged};
+use super::objectives::Objectives;
 use super::overview::history_href;
 use super::text::{self, Badge, Link, Stamp, Value};
 use crate::audit::{CanaryClass, ClassSummary, Latency, Weight};
@@ -104,6 +105,7 @@ struct Ledger {
     as_of: Stamp,
     classes: Vec<ClassRow>,
     details: Vec<Details>,
+    objectives: Vec<Objectives>,
     partitions: Vec<(i32, Value, String, u64)>,
     latency_history: String,
     outcome_history: String,
@@ -192,6 +194,7 @@ impl Ledger {
             as_of: Stamp::of(canary.as_of, now),
             classes: canary.classes.iter().map(ClassRow::of).collect(),
             details: canary.classes.iter().map(|summary| Details::of(summary, now)).collect(),
+            objectives: canary.slos.iter().map(Objectives::of).collect(),
             partitions: partitions.collect(),
             latency_history: history_href(cluster, "series=canary_latency_seconds"),
             outcome_history: history_href(cluster, "series=canary_outcomes"),

@@ -7,6 +7,7 @@ mod evidence;
 mod findings;
 mod frame;
 mod groups;
+mod objectives;
 mod overview;
 mod pager;
 mod text;
