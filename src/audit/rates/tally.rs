@@ -67,6 +67,8 @@ tally! {
     received,
     /// Refused, and received all the same.
     phantom,
+    /// Aborted, and received as if it had been committed.
+    aborted_visible,
     /// Extra copies.
     duplicated,
     /// Received behind a later one.
@@ -106,6 +108,7 @@ impl Tally {
                 + counts.phantom
                 + counts.aborted_visible,
             phantom: counts.phantom,
+            aborted_visible: counts.aborted_visible,
             duplicated: counts.duplicated,
             reordered: counts.reordered,
             resurfaced: counts.resurfaced,

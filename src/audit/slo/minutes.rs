@@ -19,7 +19,7 @@ pub enum MinuteState {
     Waiting,
     /// All good.
     Good,
-    /// Some were late, not acknowledged in time, there twice, or out of order.
+    /// Some were late, not acknowledged in time, there twice, out of order, or there though refused or aborted.
     Bad,
     /// Some are lost, or were truncated after they had been read.
     Lost,
@@ -37,7 +37,7 @@ impl MinuteState {
             Self::NoData
         } else if tally.lost + tally.truncated_after_delivery > 0 {
             Self::Lost
-        } else if Slo::ALL.iter().any(|slo| slo.share(sum).bad() > 0) {
+        } else if Slo::ALL.iter().any(|slo| slo.share(sum).bad() > 0) || tally.phantom + tally.aborted_visible > 0 {
             Self::Bad
         } else if tally.is_settled() {
             Self::Good
@@ -79,5 +79,49 @@ impl Minutes {
             (minutes > 0).then(|| format!("{minutes} {}", state.in_words()))
         });
         format!("Of the last {} minutes: {}.", self.states.len(), counted.collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::rates::Tally;
+
+    #[test]
+    fn a_minute_is_as_bad_as_its_worst_record() {
+        let good = Tally { sent: 9, acked: 9, acked_in_time: 9, delivered: 9, received: 9, ..Tally::default() };
+        let cases = [
+            ("nothing sent", Tally::default(), MinuteState::NoData),
+            (
+                "nothing observed",
+                Tally { sent: 9, indeterminate: 9, ack_unmeasured: 9, ..Tally::default() },
+                MinuteState::NoData,
+            ),
+            ("all good", good, MinuteState::Good),
+            ("one pending", Tally { delivered: 8, pending: 1, received: 8, ..good }, MinuteState::Waiting),
+            ("one in flight", Tally { sent: 10, in_flight: 1, ..good }, MinuteState::Waiting),
+            ("one late", Tally { delivered: 8, late: 1, ..good }, MinuteState::Bad),
+            (
+                "one late, by our fault",
+                Tally { delivered: 8, late: 1, receipt_unmeasured: 1, ..good },
+                MinuteState::Good,
+            ),
+            ("one refused", Tally { sent: 10, rejected: 1, ..good }, MinuteState::Bad),
+            ("one twice", Tally { duplicated: 1, ..good }, MinuteState::Bad),
+            ("one out of order", Tally { reordered: 1, ..good }, MinuteState::Bad),
+            (
+                "one visible though aborted",
+                Tally { sent: 10, aborted: 1, aborted_visible: 1, ..good },
+                MinuteState::Bad,
+            ),
+            ("one aborted", Tally { sent: 10, aborted: 1, ..good }, MinuteState::Good),
+            ("one lost", Tally { delivered: 8, lost: 1, ..good }, MinuteState::Lost),
+            ("one truncated", Tally { delivered: 8, truncated_after_delivery: 1, ..good }, MinuteState::Lost),
+        ];
+        for (name, tally, want) in cases {
+            assert_eq!(MinuteState::of(&Sum { tally, ..Sum::default() }), want, "{name}");
+        }
+        let overdue = Sum { tally: Tally { delivered: 8, pending: 1, received: 8, ..good }, overdue: 1, unanswered: 0 };
+        assert_eq!(MinuteState::of(&overdue), MinuteState::Bad, "overdue is decided");
     }
 }
