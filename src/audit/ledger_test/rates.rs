@@ -243,6 +243,7 @@ fn what_is_open_for_days_moves_in_the_sum_of_its_day() {
     let sent = s.now.wall;
     s.ack(0, 100);
     s.ack(1, 101);
+    s.flush();
     s.wait(4 * 24 * 3_600);
     s.ledger.look(s.now);
     assert_eq!(shown(&s, sent), "acked 2, acked_in_time 2, minutes 1, pending 2");
