@@ -204,7 +204,8 @@ mod tests {
     fn each_setting_is_weighed_by_what_it_does_to_verdicts() {
         use Weight::{Advice, Note, Refusal, Unknown};
         type Change = fn(&mut TopicConfig);
-        let cases: [(&str, Change, &[(Weight, &str)]); 19] = [
+        type Found<'a> = &'a [(Weight, &'a str)];
+        let cases: [(&str, Change, Found<'_>); 19] = [
             ("fit", |_| {}, &[]),
             ("compacted", |c| c.cleanup_policy = Some("compact".into()), &[(Refusal, "cleanup.policy")]),
             (

@@ -295,14 +295,12 @@ impl Desk {
         let message = BaseRecord::<(), [u8], Box<RecordKey>>::with_opaque_to(self.topic.as_str(), Box::new(key))
             .partition(key.partition.0)
             .payload(bytes.as_slice());
-        let sent = client.send(message).or_else(|(error, message)| {
-            // A partition that joined since the last metadata is learned first.
-            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) && self.learns(client, &key) {
-                client.send(message)
-            } else {
-                Err((error, message))
-            }
-        });
+        let mut sent = client.send(message);
+        // A partition that joined since the last metadata is learned first.
+        if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), message)) = sent {
+            self.learn(client, &key);
+            sent = client.send(message);
+        }
         match sent {
             Ok(()) => {
                 self.tell(Event::Sent(key), at);
@@ -320,13 +318,11 @@ impl Desk {
         true
     }
 
-    /// True when a broker names the record's partition; librdkafka takes over what it names.
-    fn learns(&self, client: &Client, key: &RecordKey) -> bool {
-        let metadata = client.client().fetch_metadata(Some(self.topic.as_str()), LEARN_WITHIN);
-        metadata.is_ok_and(|told| {
-            let mut partitions = told.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
-            partitions.any(|partition| partition.id() == key.partition.0)
-        })
+    /// Asks for the topic's metadata, which librdkafka takes over.
+    fn learn(&self, client: &Client, key: &RecordKey) {
+        if let Err(error) = client.client().fetch_metadata(Some(self.topic.as_str()), LEARN_WITHIN) {
+            tracing::debug!(%error, partition = %key.partition, "a partition is not known yet");
+        }
     }
 
     fn end(&self, mut closing: Closing<'_>) -> Ending {

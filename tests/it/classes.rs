@@ -259,7 +259,7 @@ async fn a_committed_reread_tells_what_is_aborted_from_what_is_open() {
             let Event::TransactionEnded { records, end } = event else { return None };
             records.last().filter(|_| *end == how).copied()
         };
-        let key = bench.told.iter().filter_map(ended).last().expect("a transaction ended so");
+        let key = bench.told.iter().filter_map(ended).next_back().expect("a transaction ended so");
         let acked = bench.told.iter().find_map(|(event, _)| {
             let Event::Acked { key: acked, offset, .. } = event else { return None };
             offset.filter(|_| *acked == key)
