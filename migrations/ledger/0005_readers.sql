@@ -17,7 +17,5 @@ drop table canary_partition;
 create table canary_former_topic (
     cluster text not null,
     topic_id text not null,
-    -- Counts up: the latest has the highest.
-    place integer not null,
     primary key (cluster, topic_id)
 ) strict, without rowid;

@@ -32,7 +32,12 @@ pub(super) fn canary_drafts(topic: &TopicName, view: &AuditView, now: Timestamp,
                 records: *overdue,
                 offsets: Vec::new(),
                 log_end: None,
-                evidence: serde_json::json!({ "frontier": partition.frontier, "pending": partition.pending }),
+                evidence: serde_json::json!({
+                    "frontier": partition.frontier,
+                    "frontier_committed": partition.frontier_committed,
+                    "pending": partition.pending,
+                    "suspected": partition.suspected,
+                }),
             }));
         }
     }
@@ -68,6 +73,11 @@ fn loss(topic: &TopicName, anomaly: &Anomaly) -> CanaryLoss {
             AnomalyKind::Lost => CanaryLossKind::Lost,
             AnomalyKind::TruncatedAfterDelivery => CanaryLossKind::TruncatedAfterDelivery,
             AnomalyKind::Duplicated => CanaryLossKind::Duplicated,
+            AnomalyKind::Reordered => CanaryLossKind::Reordered,
+            AnomalyKind::Phantom => CanaryLossKind::Phantom,
+            AnomalyKind::AbortedVisible => CanaryLossKind::AbortedVisible,
+            AnomalyKind::ConsumerSkipped => CanaryLossKind::ConsumerSkipped,
+            AnomalyKind::AckRegression => CanaryLossKind::AckRegression,
         },
         records: anomaly.count,
         offsets: anomaly.offsets.clone(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Reread;
 use super::record::{CanaryClass, Isolation, RecordKey};
-use super::saved::Bracket;
+use super::saved::{Bracket, Copy};
 use crate::model::{BrokerId, EpochEnd, LeaderEpoch, Offset, PartitionId, Timestamp, TopicId};
 
 /// What happened to the records of an anomaly.
@@ -17,6 +17,16 @@ pub enum AnomalyKind {
     TruncatedAfterDelivery,
     /// Read at more than one offset.
     Duplicated,
+    /// Behind a later record of the same sender, in the order of offsets.
+    Reordered,
+    /// Refused for sure, and read.
+    Phantom,
+    /// Of an aborted transaction, and read as if it had been committed.
+    AbortedVisible,
+    /// Skipped by our own reader: a fresh connection found it.
+    ConsumerSkipped,
+    /// Acknowledged at an offset that its sender's earlier record, or any other, had been acknowledged at or beyond.
+    AckRegression,
 }
 
 /// Which anomaly: there is one per kind, class, partition, topic id and leader epoch.
@@ -57,8 +67,8 @@ pub struct EpochAnswer {
 pub struct RecordEvidence {
     /// Which record.
     pub key: RecordKey,
-    /// Its offset: of the ack, or of the extra copy.
-    pub offset: Offset,
+    /// Its offset: of the ack, or of the copy that is the anomaly; none where it was acknowledged without one.
+    pub offset: Option<Offset>,
     /// The wall clock when it was sent.
     pub sent_at: Timestamp,
     /// The wall clock when it was acknowledged.
@@ -78,6 +88,49 @@ pub struct RecordEvidence {
     /// Whose view it was judged by; rows of earlier versions know only the one of all records.
     #[serde(default)]
     pub isolation: Isolation,
+    /// All places it was read at, also those in other partitions.
+    #[serde(default)]
+    pub copies: Vec<Copy>,
+    /// The other record that makes it an anomaly: the one it came behind, or that was acknowledged first.
+    #[serde(default)]
+    pub beside: Option<Beside>,
+    /// Where it was searched for, where it has no offset.
+    #[serde(default)]
+    pub searched: Option<Searched>,
+}
+
+/// Another record, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Which.
+    pub key: RecordKey,
+    /// The offset it was read or acknowledged at.
+    pub offset: Offset,
+}
+
+/// The search for a record whose offset nobody told: it would have to be at one of these, and is at none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Searched {
+    /// What limits it.
+    pub by: SearchedBy,
+    /// The first offset it could be at.
+    pub from: Offset,
+    /// The first offset behind it that it cannot be at.
+    pub to: Offset,
+    /// The epochs it can have been appended in.
+    pub epochs: Bracket,
+    /// How many of these offsets a fresh connection was asked for; our reader had received other records at the rest.
+    pub reread: u64,
+}
+
+/// What limits the offsets that a record without one can be at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchedBy {
+    /// A later record went through the same connection and was read: what came before it lies before it.
+    SameConnection,
+    /// The leader said where the last epoch ends that it can have been appended in.
+    LaterEpoch,
 }
 
 /// The records of one kind, class, partition and leader epoch.
@@ -87,7 +140,7 @@ pub struct Anomaly {
     pub key: AnomalyKey,
     /// How many records (of `Duplicated`: extra copies).
     pub count: u64,
-    /// Their offsets, sorted; at most [`Anomaly::OFFSETS_KEPT`].
+    /// Their offsets where they have one, sorted; at most [`Anomaly::OFFSETS_KEPT`].
     pub offsets: Vec<Offset>,
     /// The log end (or, where only that is known, the highest offset read, plus one) when it was last extended.
     pub log_end: Option<Offset>,
@@ -124,9 +177,9 @@ impl Anomaly {
         self.count += 1;
         self.last_at = at;
         self.log_end = log_end.or(self.log_end);
-        if self.offsets.len() < Self::OFFSETS_KEPT {
-            let place = self.offsets.partition_point(|offset| *offset <= evidence.offset);
-            self.offsets.insert(place, evidence.offset);
+        if let Some(at) = evidence.offset.filter(|_| self.offsets.len() < Self::OFFSETS_KEPT) {
+            let place = self.offsets.partition_point(|offset| *offset <= at);
+            self.offsets.insert(place, at);
         }
         if self.records.len() < Self::RECORDS_KEPT {
             self.records.push(evidence);
@@ -139,9 +192,16 @@ impl Anomaly {
         let list = match self.key.kind {
             AnomalyKind::Lost | AnomalyKind::TruncatedAfterDelivery => "lost_offsets",
             AnomalyKind::Duplicated => "duplicate_offsets",
+            AnomalyKind::Reordered
+            | AnomalyKind::Phantom
+            | AnomalyKind::AbortedVisible
+            | AnomalyKind::ConsumerSkipped
+            | AnomalyKind::AckRegression => "offsets",
         };
+        // Of what was acknowledged without an offset, the first one it could have been at.
+        let searched = || self.records.iter().filter_map(|record| Some(record.searched?.from)).min();
         let mut object = serde_json::json!({
-            "offset": self.offsets.first(),
+            "offset": self.offsets.first().copied().or_else(searched),
             "leader_epoch": self.key.leader_epoch,
             "log_end": self.log_end,
             "topic_id": self.key.topic_id,

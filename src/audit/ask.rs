@@ -31,6 +31,7 @@ impl Ledger {
             questions.extend(self.epoch_question(partition, at));
         }
         questions.extend(self.reread_questions(at));
+        questions.extend(self.search_questions(at));
         questions
     }
 
@@ -42,7 +43,12 @@ impl Ledger {
             let record = self.records.get(key);
             record.and_then(|record| record.inquiry.as_ref()).is_some_and(|i| i.awaits_topic_since.is_some())
         });
+        let search_awaits_topic = self.searching.iter().any(|key| {
+            let search = self.records.get(key).and_then(|record| record.search.as_ref());
+            search.is_some_and(|search| search.awaits_topic_since.is_some())
+        });
         awaits_topic
+            || search_awaits_topic
             || !self.unheard.is_empty()
             || self.unbounded.iter().any(|key| {
                 self.records.get(key).is_some_and(|record| {
@@ -58,6 +64,7 @@ impl Ledger {
         for (_, key) in &lane.pending {
             self.want_epochs_of_pending(key, lane, current, at, &mut wanted);
         }
+        self.want_epochs_of_unseen(lane, at, &mut wanted);
         let mut answered = Vec::new();
         for key in &lane.unchecked {
             let places = self.records.get(key).map(|record| record.places(partition)).unwrap_or_default();
@@ -120,8 +127,11 @@ impl Ledger {
                 continue;
             }
             wanted.extend(place.epochs_to_ask());
-            if let Some((Reread::Found { leader_epoch: Some(epoch), .. }, _, _)) =
-                inquiry.and_then(|i| i.reread.as_ref())
+            if let Some((
+                Reread::Found { leader_epoch: Some(epoch), .. } | Reread::Beyond { leader_epoch: Some(epoch), .. },
+                _,
+                _,
+            )) = inquiry.and_then(|i| i.reread.as_ref())
             {
                 wanted.extend([Some(*epoch), epoch.previous()].into_iter().flatten());
             }

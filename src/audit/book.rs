@@ -42,6 +42,7 @@ impl Ledger {
         record.settled = to.is_settled().then(|| When::from(at));
         record.inquiry = None;
         self.inquiries.remove(&key);
+        self.drop_search(key);
         self.count(key.class, |counts| {
             from.leave(key.class, counts);
             to.enter(key.class, counts);
@@ -65,13 +66,14 @@ impl Ledger {
             }
             State::Pending => {
                 self.open.insert(record.serial, key);
+                if record.bracket.high.is_none() {
+                    self.unbounded.insert(key);
+                }
                 if let Some(offset) = record.offset {
                     lane.pending.insert((offset, key));
-                    if record.bracket.high.is_none() {
-                        self.unbounded.insert(key);
-                    }
                     return;
                 }
+                lane.unseen.insert(key);
             }
             State::IndeterminatePending => {
                 self.open.insert(record.serial, key);
@@ -121,6 +123,7 @@ impl Ledger {
         }
         if let Some(lane) = self.lanes.get_mut(&key.partition) {
             lane.indeterminate.remove(&key);
+            lane.unseen.remove(&key);
             if let Some(offset) = record.offset {
                 lane.pending.remove(&(offset, key));
             }
@@ -136,6 +139,9 @@ impl Ledger {
     }
 
     pub(super) fn drop_inquiries(&mut self) {
+        for key in std::mem::take(&mut self.searching) {
+            self.drop_search(key);
+        }
         for key in std::mem::take(&mut self.inquiries) {
             if let Some(record) = self.records.get_mut(&key) {
                 record.inquiry = None;
@@ -146,6 +152,7 @@ impl Ledger {
     fn forget(&mut self, key: RecordKey) {
         self.unindex(key);
         self.inquiries.remove(&key);
+        self.searching.remove(&key);
         self.records.remove(&key);
         self.dirty.records.remove(&key);
         self.dirty.removed.insert(key);
@@ -253,6 +260,7 @@ impl Ledger {
             buckets,
             removed_buckets,
             corrections,
+            former_topics: dirty.former_topics.into_iter().collect(),
         }
     }
 

@@ -169,6 +169,9 @@ pub enum Reread {
     Beyond {
         /// The offset that came back.
         next: Offset,
+        /// The leader epoch of the batch there: it tells whose log this is.
+        #[serde(default)]
+        leader_epoch: Option<LeaderEpoch>,
     },
     /// The offset lies below the log start.
     BelowLogStart {

@@ -52,7 +52,13 @@ fn written_in(record: &Tracked, kind: AnomalyKind) -> Option<LeaderEpoch> {
     let sent = record.bracket.low.or(record.bracket.high);
     match kind {
         AnomalyKind::Lost => sent,
-        AnomalyKind::TruncatedAfterDelivery | AnomalyKind::Duplicated => read.or(sent),
+        AnomalyKind::TruncatedAfterDelivery
+        | AnomalyKind::Duplicated
+        | AnomalyKind::Reordered
+        | AnomalyKind::Phantom
+        | AnomalyKind::AbortedVisible
+        | AnomalyKind::ConsumerSkipped
+        | AnomalyKind::AckRegression => read.or(sent),
     }
 }
 
@@ -181,6 +187,7 @@ impl Ledger {
         for key in concerned {
             self.note_reread(key, begun, outcome, at);
         }
+        self.note_look((isolation, partition), offset, begun, outcome, at);
     }
 
     /// A re-read answers for its own offset, and, where it met the end or a gap, for all offsets it thereby knows.
@@ -188,7 +195,7 @@ impl Ledger {
         let Some(asked) = self.records.get(&key).and_then(reread_offset) else { return false };
         match outcome {
             Reread::AtEnd { high_watermark } => asked >= offset && (asked == offset || asked >= *high_watermark),
-            Reread::Beyond { next } => asked == offset || (asked > offset && asked < *next),
+            Reread::Beyond { next, .. } => asked == offset || (asked > offset && asked < *next),
             Reread::Found { .. } | Reread::Other(_) | Reread::BelowLogStart { .. } | Reread::Failed { .. } => {
                 asked == offset
             }
@@ -246,6 +253,8 @@ impl Ledger {
         record.on_time = Some(is_on_time);
         self.consumer_skipped += 1;
         self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at);
+        let skipped = Loss::seen(key, copy.offset);
+        self.state_anomaly(AnomalyKind::ConsumerSkipped, &skipped, copy.leader_epoch, at);
     }
 
     pub(super) fn judge_all(&mut self, at: Moment) {
@@ -253,6 +262,7 @@ impl Ledger {
         for key in waiting {
             self.judge(key, at);
         }
+        self.judge_searches(at);
     }
 
     /// States a loss where everything that it takes is there.
@@ -274,7 +284,7 @@ impl Ledger {
         };
         let Some(record) = self.records.get_mut(&key) else { return };
         let Some(offset) = reread_offset(record) else { return };
-        let loss = Loss { key, offset, epoch_answer, reread };
+        let loss = Loss { epoch_answer, reread, ..Loss::seen(key, offset) };
         if record.state == State::Pending {
             let epoch = written_in(record, AnomalyKind::Lost);
             self.settle(key, State::Lost, at);
@@ -350,12 +360,17 @@ impl Ledger {
         // A leader that was replaced may still answer out of its old log. What it shows counts if the record there is
         // of a term not below the ack's, if the present leader's epochs cover it, or if no such leader is left.
         let all_know = || lane.leaders.settled_since(high).is_some_and(|since| since <= begun.mono);
+        let is_of_term = |place: Offset, epoch: LeaderEpoch| {
+            let answers_count = lane.answers.values().all(|told| told.answer.current >= high);
+            epoch >= high || (answers_count && proof::is_of_epoch(&lane.answers, place, epoch))
+        };
         let (is_by_term, may_count) = match reread {
-            Reread::Found { leader_epoch: Some(epoch), .. } => {
-                let answers_count = lane.answers.values().all(|told| told.answer.current >= high);
-                (*epoch >= high || (answers_count && proof::is_of_epoch(&lane.answers, offset, *epoch)), true)
+            Reread::Found { leader_epoch: Some(epoch), .. } => (is_of_term(offset, *epoch), true),
+            // Two logs that agree on a record agree on all before it: also on there being none at the offset.
+            Reread::Beyond { next, leader_epoch: Some(epoch) } => (is_of_term(*next, *epoch), true),
+            Reread::Found { leader_epoch: None, .. } | Reread::Other(_) | Reread::Beyond { leader_epoch: None, .. } => {
+                (false, true)
             }
-            Reread::Found { leader_epoch: None, .. } | Reread::Other(_) | Reread::Beyond { .. } => (false, true),
             Reread::AtEnd { .. } | Reread::BelowLogStart { .. } | Reread::Failed { .. } => (false, false),
         };
         let counts = is_by_term || (may_count && all_know());
@@ -396,6 +411,9 @@ impl Ledger {
             reread: loss.reread.clone(),
             read_at: record.copies.iter().map(|copy| copy.offset).collect(),
             isolation: Isolation::of(key.class),
+            copies: record.copies.clone(),
+            beside: loss.beside,
+            searched: loss.searched,
         };
         let log_end = lane.and_then(super::lane::Lane::log_end);
         self.anomalies.entry(id).or_insert_with(|| Anomaly::new(id, at.wall)).add(evidence, log_end, at.wall);

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::acks::Acks;
 use super::history::LeaderHistory;
+use super::link::Links;
 use super::proof::Told;
 use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
+use super::search::{Anchor, Looks};
 use super::when::Backoff;
 use crate::model::{LeaderEpoch, Offset, PartitionId};
 
@@ -24,6 +27,21 @@ pub(super) struct Position {
     pub(super) read_through: Option<Duration>,
     /// When the reader was last moved over offsets it had not read.
     pub(super) gap: Option<Duration>,
+    /// Since when it reads in that epoch; none for an earlier process.
+    pub(super) read_epoch_since: Option<Duration>,
+    /// The last record read, where its epoch was told.
+    pub(super) last: Option<Anchor>,
+}
+
+/// The order in which one sender's records were read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    /// The highest offset read.
+    pub(super) read: Offset,
+    /// The highest sequence up to it.
+    pub(super) highest: u64,
+    /// Where that was.
+    pub(super) highest_at: Offset,
 }
 
 /// What the ledger knows of one partition.
@@ -36,14 +54,22 @@ pub(super) struct Lane {
     pub(super) answers: BTreeMap<LeaderEpoch, Told>,
     /// Acknowledged with an offset, without a verdict.
     pub(super) pending: BTreeSet<(Offset, RecordKey)>,
+    /// Acknowledged without an offset, without a verdict.
+    pub(super) unseen: BTreeSet<RecordKey>,
+    /// The connections that records went through.
+    pub(super) links: BTreeMap<CanaryClass, Links>,
+    /// What was shown of offsets that are searched.
+    pub(super) looks: Looks,
     /// Delivered within the window: watched for truncation.
     pub(super) delivered: BTreeSet<RecordKey>,
     /// Of these, those of an older epoch than the current leader's, who was not asked of them yet.
     pub(super) unchecked: BTreeSet<RecordKey>,
     /// Indeterminate, and not read.
     pub(super) indeterminate: BTreeSet<RecordKey>,
-    /// Per sender, the highest offset read and the highest sequence up to it.
-    pub(super) order: BTreeMap<(Incarnation, CanaryClass), (Offset, u64)>,
+    /// In which order each sender's records were read.
+    pub(super) order: BTreeMap<(Incarnation, CanaryClass), Order>,
+    /// What was acknowledged lately, and where.
+    pub(super) acks: Acks,
     pub(super) ask: Ask,
 }
 
@@ -112,7 +138,7 @@ impl Lane {
 
     /// Forgets all that belongs to the former topic; the records have been judged already.
     pub(super) fn start_over(&mut self) {
-        let indeterminate = std::mem::take(&mut self.indeterminate);
-        *self = Self { indeterminate, ..Self::default() };
+        let (indeterminate, links) = (std::mem::take(&mut self.indeterminate), std::mem::take(&mut self.links));
+        *self = Self { indeterminate, links, ..Self::default() };
     }
 }

@@ -124,6 +124,7 @@ pub(super) struct Dirty {
     pub(super) anomalies: BTreeSet<AnomalyKey>,
     pub(super) removed_anomalies: BTreeSet<AnomalyKey>,
     pub(super) topic: bool,
+    pub(super) former_topics: BTreeSet<TopicId>,
 }
 
 /// The judgement on all canary records of one cluster.
@@ -147,6 +148,8 @@ pub struct Ledger {
     pub(super) unbounded: BTreeSet<RecordKey>,
     /// Records with something between them and their verdict.
     pub(super) inquiries: BTreeSet<RecordKey>,
+    /// Records that are looked for at all offsets they could be at.
+    pub(super) searching: BTreeSet<RecordKey>,
     pub(super) serial: u64,
     pub(super) topic_id: Option<TopicId>,
     /// When the topic's id was last asked for and found the same.
@@ -170,6 +173,8 @@ pub struct Ledger {
     pub(super) foreign: u64,
     pub(super) consumer_skipped: u64,
     pub(super) second: Option<SecondInstance>,
+    /// Incarnations of our lineage that we do not know, and whether they sent before we started.
+    pub(super) strangers: BTreeMap<Incarnation, bool>,
     pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
     pub(super) latencies: Vec<(CanaryClass, Stage, f64)>,
     pub(super) dirty: Dirty,
@@ -195,6 +200,7 @@ impl Ledger {
             due: BTreeSet::new(),
             unbounded: BTreeSet::new(),
             inquiries: BTreeSet::new(),
+            searching: BTreeSet::new(),
             serial: 0,
             topic_id: None,
             topic_seen: None,
@@ -210,6 +216,7 @@ impl Ledger {
             foreign: 0,
             consumer_skipped: 0,
             second: None,
+            strangers: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             latencies: Vec::new(),
             dirty: Dirty::default(),
@@ -267,7 +274,9 @@ impl Ledger {
                 self.epoch_end_told(broker, partition, asked, current, begun, end, log_start, at);
             }
             Event::TransactionEnded { records, end } => self.transaction_ended(&records, end, at),
-            Event::LinkSighted { .. } => {}
+            Event::LinkSighted { class, partition, link } => {
+                self.lanes.entry(partition).or_default().links.entry(class).or_default().note(link, at);
+            }
             Event::RereadTold { isolation, partition, offset, begun, outcome } => {
                 self.reread_told((isolation, partition), offset, begun, &outcome, at);
             }

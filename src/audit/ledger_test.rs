@@ -1,5 +1,6 @@
 //! The ledger's rules, each with its counter-case.
 
+mod anomalies;
 mod losses;
 mod rates;
 mod receipts;
@@ -8,3 +9,4 @@ mod scene;
 mod slo;
 mod suspects;
 mod transactions;
+mod unacknowledged;

@@ -1,4 +1,5 @@
 //! The canary's judgement. Pure: events come in with their moment, verdicts and questions go out.
+mod acks;
 pub mod anomaly;
 mod ask;
 mod book;
@@ -12,6 +13,7 @@ mod judge;
 mod lane;
 mod latency;
 pub mod ledger;
+mod link;
 mod outcome;
 pub mod payload;
 pub mod placement;
@@ -24,6 +26,7 @@ mod report;
 mod resolution;
 mod restore;
 pub mod saved;
+mod search;
 mod sighting;
 pub mod slo;
 pub mod state;
@@ -38,7 +41,7 @@ mod ledger_test;
 #[cfg(test)]
 mod model_test;
 
-pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
+pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, Beside, EpochAnswer, RecordEvidence, Searched, SearchedBy};
 pub use event::{Event, Question, Reread, TransactionEnd, Unreadable};
 pub use fitness::{CanaryTopic, Misfit, Weight};
 pub use journal::{JournalLine, Step};

@@ -25,8 +25,12 @@ impl Ledger {
         row.sent_below = row.sent_below.max(key.sequence.saturating_add(1));
         row.reserved_below = row.reserved_below.max(row.sent_below);
         self.dirty.reservations.insert(id);
-        let low = self.lanes.entry(key.partition).or_default().current();
+        let lane = self.lanes.entry(key.partition).or_default();
+        let (low, floor) = (lane.current(), lane.position(Isolation::of(key.class)).last);
         self.track(key, State::Sent, When::from(at), Bracket { low, high: None }, at);
+        if let Some(record) = self.records.get_mut(&key) {
+            record.floor = floor;
+        }
     }
 
     /// Starts to track a record.
@@ -47,6 +51,9 @@ impl Ledger {
         record.acked = Some(When::from(at));
         record.offset = offset;
         record.broker = broker;
+        if let Some(offset) = offset {
+            self.compare_ack(key, offset);
+        }
         if key.class == CanaryClass::Transactional {
             // Appended, and in flight until its transaction has ended.
             self.dirty.records.insert(key);
@@ -87,11 +94,11 @@ impl Ledger {
 
     pub(super) fn rejected(&mut self, key: RecordKey, at: Moment) {
         let Some(record) = self.records.get(&key).filter(|record| record.state == State::Sent) else { return };
-        let to = if record.received.is_some() { State::Phantom } else { State::Rejected };
-        if to == State::Phantom {
-            self.settle(key, State::Rejected, at);
+        let was_received = record.received.is_some();
+        self.settle(key, State::Rejected, at);
+        if was_received {
+            self.appear(key, State::Phantom, at);
         }
-        self.settle(key, to, at);
     }
 
     pub(super) fn indeterminate(&mut self, key: RecordKey, at: Moment) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::anomaly::EpochAnswer;
+use super::anomaly::{Beside, EpochAnswer, Searched};
 use super::record::RecordKey;
 use super::saved::{Bracket, Copy};
 use super::when::When;
@@ -131,13 +131,22 @@ impl Inquiry {
     }
 }
 
-/// A verdict of loss as it is stated.
+/// One record of an anomaly as it is stated.
 #[derive(Clone, Debug)]
 pub(super) struct Loss {
     pub(super) key: RecordKey,
-    pub(super) offset: Offset,
+    pub(super) offset: Option<Offset>,
     pub(super) epoch_answer: Option<EpochAnswer>,
     pub(super) reread: Option<super::event::Reread>,
+    pub(super) beside: Option<Beside>,
+    pub(super) searched: Option<Searched>,
+}
+
+impl Loss {
+    /// A record with an anomaly at an offset, and nothing to prove: it was seen.
+    pub(super) fn seen(key: RecordKey, offset: Offset) -> Self {
+        Self { key, offset: Some(offset), epoch_answer: None, reread: None, beside: None, searched: None }
+    }
 }
 
 #[cfg(test)]

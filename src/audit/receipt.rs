@@ -1,15 +1,19 @@
 //! What the reader says: our records, other things, and where it was moved.
 
-use super::anomaly::AnomalyKind;
+use super::anomaly::{AnomalyKind, Beside};
 use super::event::Unreadable;
-use super::lane::LEAST;
+use super::lane::{LEAST, Order};
 use super::ledger::{Ledger, SecondInstance, Stage};
 use super::proof::Loss;
 use super::record::{CanaryRecord, Isolation, RecordKey};
 use super::saved::Copy;
+use super::search::Anchor;
 use super::state::State;
 use super::when::When;
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
+
+/// So many incarnations are remembered that are not ours.
+const STRANGERS_KEPT: usize = 64;
 
 impl Ledger {
     pub(super) fn received(&mut self, isolation: Isolation, record: &CanaryRecord, copy: Copy, at: Moment) {
@@ -32,6 +36,8 @@ impl Ledger {
                 position.read_through = position.read_through.max(sent);
             }
             self.read_in_epoch(isolation, partition, leader_epoch, at);
+            let position = self.lanes.entry(partition).or_default().position_mut(isolation);
+            position.last = leader_epoch.map(|epoch| Anchor { offset, epoch });
             self.advance(isolation, partition, offset.next(), at);
         }
     }
@@ -59,6 +65,7 @@ impl Ledger {
             position.gap = Some(at.mono);
         } else {
             position.frontier = Some(to);
+            position.last = None;
             lane.order.retain(|(_, class), _| Isolation::of(*class) != isolation);
             // Back to a point before them: the reader has not passed them in this history.
             let passed = lane.pending.range((to, LEAST)..).filter(|(_, key)| Isolation::of(key.class) == isolation);
@@ -69,6 +76,7 @@ impl Ledger {
                 }
             }
         }
+        self.drop_searches(isolation, partition);
         self.advance(isolation, partition, to, at);
     }
 
@@ -95,6 +103,7 @@ impl Ledger {
             return;
         }
         position.read_epoch = epoch;
+        position.read_epoch_since = Some(at.mono);
         self.dirty.partitions.insert((isolation, partition));
         self.let_older_terms_be_absent(partition, at);
     }
@@ -121,9 +130,7 @@ impl Ledger {
         if !self.incarnations.contains_key(&key.incarnation) {
             self.class(key.class, at.wall);
             self.count(key.class, |counts| counts.unknown_incarnation += 1);
-            if told.sent_at > self.started.wall {
-                self.second.get_or_insert(SecondInstance { incarnation: key.incarnation, seen: at });
-            }
+            self.note_stranger(told, at);
             return;
         }
         if !self.records.contains_key(&key) {
@@ -134,7 +141,7 @@ impl Ledger {
             self.count(key.class, |counts| if was_ours { counts.reread += 1 } else { counts.unknown_incarnation += 1 });
             return;
         }
-        self.note_order(key, copy, at);
+        let before = self.note_order(key, copy);
         let record = self.records.get_mut(&key).expect("it was looked up above");
         let anomaly = super::judge::anomaly_of(record, key, self.topic_id);
         let known = record.copies.iter_mut().find(|c| c.partition == copy.partition && c.offset == copy.offset);
@@ -183,19 +190,40 @@ impl Ledger {
             self.count(key.class, |counts| counts.duplicated += 1);
             self.rate_extra(key, "duplicated", at);
             *self.outcomes.entry((key.class, "duplicated")).or_insert(0) += 1;
-            let loss = Loss { key, offset: copy.offset, epoch_answer: None, reread: None };
-            self.state_anomaly(AnomalyKind::Duplicated, &loss, copy.leader_epoch, at);
+            self.state_anomaly(AnomalyKind::Duplicated, &Loss::seen(key, copy.offset), copy.leader_epoch, at);
+        }
+        if let Some(before) = before {
+            self.rate_extra(key, "reordered", at);
+            let loss = Loss { beside: Some(before), ..Loss::seen(key, copy.offset) };
+            self.state_anomaly(AnomalyKind::Reordered, &loss, copy.leader_epoch, at);
         }
         if is_at_home {
             self.move_on_receipt(key, state, is_on_time, at);
         }
     }
 
+    /// Of two instances the one that started first is to stop. Who sent before we started is the older one, though it
+    /// goes on sending; our copy of the ledger may be older still and not know it.
+    fn note_stranger(&mut self, told: &CanaryRecord, at: Moment) {
+        let incarnation = told.key.incarnation;
+        let was_before = told.sent_at <= self.started.wall;
+        if self.strangers.len() == STRANGERS_KEPT && !self.strangers.contains_key(&incarnation) {
+            self.strangers.pop_first();
+        }
+        let is_older = self.strangers.entry(incarnation).or_insert(was_before);
+        *is_older |= was_before;
+        match self.second {
+            Some(second) if *is_older && second.incarnation == incarnation => self.second = None,
+            None if !*is_older => self.second = Some(SecondInstance { incarnation, seen: at }),
+            Some(_) | None => {}
+        }
+    }
+
     fn move_on_receipt(&mut self, key: RecordKey, state: State, is_on_time: bool, at: Moment) {
         match state {
             State::Pending => self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at),
-            State::Rejected => self.settle(key, State::Phantom, at),
-            State::Aborted => self.settle(key, State::AbortedVisible, at),
+            State::Rejected => self.appear(key, State::Phantom, at),
+            State::Aborted => self.appear(key, State::AbortedVisible, at),
             State::IndeterminatePending | State::IndeterminateAbsent | State::IndeterminateExpired => {
                 self.settle(key, State::IndeterminateDelivered, at);
             }
@@ -212,21 +240,34 @@ impl Ledger {
         }
     }
 
-    /// Counts an inversion: a lower sequence behind a higher one, in the order of offsets.
-    fn note_order(&mut self, key: RecordKey, copy: Copy, at: Moment) {
+    /// A record was read that nobody may see.
+    pub(super) fn appear(&mut self, key: RecordKey, to: State, at: Moment) {
+        self.settle(key, to, at);
+        let kind = if to == State::Phantom { AnomalyKind::Phantom } else { AnomalyKind::AbortedVisible };
+        let copy = self.records.get(&key).and_then(|record| record.copies.first().copied());
+        if let Some(copy) = copy {
+            self.state_anomaly(kind, &Loss::seen(key, copy.offset), copy.leader_epoch, at);
+        }
+    }
+
+    /// Counts an inversion, a lower sequence behind a higher one in the order of offsets, and tells that one.
+    fn note_order(&mut self, key: RecordKey, copy: Copy) -> Option<Beside> {
         if copy.partition != key.partition || self.records.get(&key).is_some_and(|record| !record.copies.is_empty()) {
-            return;
+            return None;
         }
         let lane = self.lanes.entry(key.partition).or_default();
-        let last = lane.order.entry((key.incarnation, key.class)).or_insert((copy.offset, key.sequence));
-        if copy.offset <= last.0 {
-            return;
+        let here = Order { read: copy.offset, highest: key.sequence, highest_at: copy.offset };
+        let last = lane.order.entry((key.incarnation, key.class)).or_insert(here);
+        if copy.offset <= last.read {
+            return None;
         }
-        let is_inverted = key.sequence < last.1;
-        *last = (copy.offset, last.1.max(key.sequence));
-        if is_inverted {
-            self.count(key.class, |counts| counts.reordered += 1);
-            self.rate_extra(key, "reordered", at);
+        last.read = copy.offset;
+        if key.sequence >= last.highest {
+            *last = here;
+            return None;
         }
+        let before = Beside { key: RecordKey { sequence: last.highest, ..key }, offset: last.highest_at };
+        self.count(key.class, |counts| counts.reordered += 1);
+        Some(before)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::anomaly::Anomaly;
+use super::lane::Lane;
 use super::ledger::{Ledger, Stage};
 use super::record::{CanaryClass, Isolation, RecordKey};
 use super::state::State;
@@ -42,6 +43,14 @@ impl Ledger {
             .is_some_and(|record| record.state == State::Pending && record.sent.until(at) > self.options.deliver_within)
     }
 
+    /// Records without an offset that the reader should have met.
+    fn suspected(&self, lane: &Lane) -> u64 {
+        let is_suspected = |key: &&RecordKey| {
+            lane.order.get(&(key.incarnation, key.class)).is_some_and(|order| order.highest > key.sequence)
+        };
+        u64::try_from(lane.unseen.iter().filter(is_suspected).count()).unwrap_or(u64::MAX)
+    }
+
     /// Each partition that something was sent to, read from, or sighted of.
     #[must_use]
     pub fn partitions(&self, at: Moment) -> Vec<CanaryPartition> {
@@ -66,6 +75,7 @@ impl Ledger {
                     frontier_committed: frontier(Isolation::ReadCommitted),
                     pending,
                     overdue: overdue.values().sum(),
+                    suspected: self.suspected(lane),
                     overdue_by_class: overdue,
                 }
             })

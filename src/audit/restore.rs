@@ -21,6 +21,7 @@ impl Ledger {
     ) -> Self {
         let mut ledger = Self::new(options, lineage, incarnation, at);
         ledger.topic_id = saved.topic_id;
+        ledger.former_topics = saved.former_topics.into_iter().collect();
         ledger.incarnations.extend(saved.incarnations.iter().map(|row| (row.incarnation, row.started_at)));
         for row in &saved.classes {
             ledger.class(row.class, row.since);

@@ -58,6 +58,9 @@ pub struct RecordRow {
     pub of_former_topic: bool,
     /// It was read again after its loss was stated.
     pub resurfaced: bool,
+    /// Offset and epoch of the last record read before it was sent, where nobody told its own offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<(Offset, LeaderEpoch)>,
 }
 
 /// One class's sums.
@@ -138,6 +141,8 @@ pub struct LedgerChanges {
     pub removed_buckets: Vec<(CanaryClass, Span)>,
     /// Corrections to final buckets, by number; only ever added.
     pub corrections: Vec<Correction>,
+    /// Ids that the topic turned out to have had formerly.
+    pub former_topics: Vec<TopicId>,
 }
 
 impl LedgerChanges {
@@ -169,4 +174,6 @@ pub struct SavedLedger {
     pub buckets: Vec<BucketRow>,
     /// The latest corrections, by number.
     pub corrections: Vec<Correction>,
+    /// Ids that it had formerly: a broker that names one lags.
+    pub former_topics: Vec<TopicId>,
 }

@@ -20,6 +20,7 @@ impl Ledger {
                 self.topic_doubt = None;
                 self.judge_all(at);
             }
+            Some(_) if self.former_topics.contains(&topic_id) => {}
             // One broker may lag, or be the first to know: the next round of sightings tells.
             Some(_) => self.topic_doubt = Some((topic_id, begun)),
         }
@@ -47,7 +48,9 @@ impl Ledger {
                 Some(last) if last.begun.mono > begun.mono => {}
                 Some(last) if last.id == *id => last.begun = *begun,
                 Some(last) => {
-                    self.former_topics.insert(last.id);
+                    if self.former_topics.insert(last.id) {
+                        self.dirty.former_topics.insert(last.id);
+                    }
                     *last = Named { id: *id, begun: *begun, told: at };
                 }
                 None => {
@@ -230,6 +233,7 @@ impl Ledger {
             }
         }
         for partition in partitions {
+            self.weigh_contradictions(*partition, at);
             self.let_older_terms_be_absent(*partition, at);
         }
     }

@@ -89,6 +89,8 @@ pub struct CanaryPartition {
     pub pending: u64,
     /// Of these, those past `deliver_within`.
     pub overdue: u64,
-    /// The same by class; those without any are left out.
+    /// Of these, those without an offset of which a later record of the same sender was read: perhaps lost, not proven.
+    pub suspected: u64,
+    /// The overdue ones by class; those without any are left out.
     pub overdue_by_class: BTreeMap<CanaryClass, u64>,
 }

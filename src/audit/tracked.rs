@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::proof::{Inquiry, Place};
 use super::record::RecordKey;
 use super::saved::{Bracket, Copy, RecordRow};
+use super::search::{Anchor, Search};
 use super::state::State;
 use super::when::When;
 use crate::model::{BrokerId, Offset, PartitionId};
@@ -28,6 +29,10 @@ pub(super) struct Tracked {
     pub(super) of_former_topic: bool,
     pub(super) resurfaced: bool,
     pub(super) inquiry: Option<Box<Inquiry>>,
+    /// The last record our reader had read before this one was sent: it lies behind it.
+    pub(super) floor: Option<Anchor>,
+    /// Where it is looked for, where nobody told its offset.
+    pub(super) search: Option<Box<Search>>,
     /// A re-read found the record although an answer said it is gone: only later answers count.
     pub(super) vetoed: Option<When>,
     /// When the window of this state ends.
@@ -53,6 +58,8 @@ impl Tracked {
             of_former_topic: false,
             resurfaced: false,
             inquiry: None,
+            floor: None,
+            search: None,
             vetoed: None,
             due: None,
             serial,
@@ -112,6 +119,8 @@ impl Tracked {
             settled_at: self.settled.map(|when| when.wall),
             of_former_topic: self.of_former_topic,
             resurfaced: self.resurfaced,
+            // Of no use where the offset is known.
+            floor: self.floor.filter(|_| self.offset.is_none()).map(|floor| (floor.offset, floor.epoch)),
         }
     }
 
@@ -126,6 +135,7 @@ impl Tracked {
             settled: row.settled_at.map(When::earlier_process),
             of_former_topic: row.of_former_topic,
             resurfaced: row.resurfaced,
+            floor: row.floor.map(|(offset, epoch)| Anchor { offset, epoch }),
             ..Self::new(row.state, When::earlier_process(row.sent_at), row.bracket, serial)
         }
     }

@@ -33,7 +33,7 @@ impl Ledger {
             | State::IndeterminateExpired => {
                 self.settle(key, State::Aborted, at);
                 if was_received {
-                    self.settle(key, State::AbortedVisible, at);
+                    self.appear(key, State::AbortedVisible, at);
                 }
             }
             State::Pending

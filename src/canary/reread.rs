@@ -170,7 +170,7 @@ impl Rereader {
     fn found(&self, offset: Offset, message: &rdkafka::message::BorrowedMessage<'_>) -> Option<Reread> {
         let at = Offset::new(message.offset())?;
         if at > offset {
-            return Some(Reread::Beyond { next: at });
+            return Some(Reread::Beyond { next: at, leader_epoch: raw::leader_epoch(message) });
         }
         (at == offset).then(|| match payload::decode(message.payload().unwrap_or_default(), self.lineage) {
             Ok(record) => Reread::Found { record, leader_epoch: raw::leader_epoch(message) },
@@ -219,7 +219,7 @@ struct At<'a> {
 /// does so still, it has passed all up to there.
 fn passed(offset: Offset, before: Option<Offset>, after: Option<Offset>) -> Option<Reread> {
     let next = before?.min(after?);
-    (next > offset).then_some(Reread::Beyond { next })
+    (next > offset).then_some(Reread::Beyond { next, leader_epoch: None })
 }
 
 /// On which side of the log an offset lies; nothing when it lies within, or Kafka named no ends.
@@ -258,7 +258,7 @@ mod tests {
             ("another leader, with a shorter log", (4, 6, 4), None),
         ];
         for (name, (offset, before, after), want) in cases {
-            let want = want.map(|next| Reread::Beyond { next });
+            let want = want.map(|next| Reread::Beyond { next, leader_epoch: None });
             assert_eq!(passed(at(offset), Some(at(before)), Some(at(after))), want, "{name}");
         }
     }

@@ -17,6 +17,16 @@ pub enum CanaryLossKind {
     TruncatedAfterDelivery,
     /// There at more than one offset.
     Duplicated,
+    /// Behind a later record of the same sender.
+    Reordered,
+    /// Refused for sure, and in the log.
+    Phantom,
+    /// Of an aborted transaction, and shown to a reader of committed records.
+    AbortedVisible,
+    /// In the log, and skipped by our own reader.
+    ConsumerSkipped,
+    /// Acknowledged at or below the offset of an earlier acknowledgement of the same leader and term.
+    AckRegression,
     /// Not delivered in time, and not judged yet.
     Overdue,
 }
@@ -75,12 +85,43 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
         ),
         CanaryLossKind::Duplicated => (
             Kind::CanaryDuplicated,
-            match class {
-                CanaryClass::Idempotent | CanaryClass::Transactional => Severity::Warning,
-                CanaryClass::Acks0 | CanaryClass::Acks1 | CanaryClass::All => Severity::Info,
-            },
+            of_promise(class),
             format!("{} of records of class {class} are in {at} twice{first}.", copies(loss.records)),
             "Without idempotence a retry after a lost answer writes the record again: set enable.idempotence. With it, none may be.",
+        ),
+        CanaryLossKind::Reordered => (
+            Kind::CanaryReordered,
+            of_promise(class),
+            format!("{records} of class {class} on {at} lie behind a later record of the same sender{first}."),
+            "Several requests in flight without idempotence may change places when one is tried again: set enable.idempotence. With it, none may.",
+        ),
+        CanaryLossKind::Phantom => (
+            Kind::CanaryPhantom,
+            Severity::Warning,
+            format!("{records} of class {class} on {at} were refused for sure, and are in the log{first}."),
+            "An application that sends again after such a refusal writes twice. See which broker refused, and what its log says of that moment.",
+        ),
+        CanaryLossKind::AbortedVisible => (
+            Kind::CanaryAbortedVisible,
+            Severity::Critical,
+            format!("{records} of aborted transactions on {at} are shown to readers of committed records{first}."),
+            "What was rolled back is read as if it had happened. See the versions of brokers and clients for known defects of transactions.",
+        ),
+        CanaryLossKind::ConsumerSkipped => (
+            Kind::CanaryConsumerSkipped,
+            Severity::Warning,
+            format!(
+                "Our own reader skipped {records} of class {class} on {at}, and a fresh connection found them{first}."
+            ),
+            "They are in the log, and not lost. A consumer with the same client may have skipped records too: see its version, and whether the partition's leader moved then.",
+        ),
+        CanaryLossKind::AckRegression => (
+            Kind::CanaryAckRegression,
+            Severity::Critical,
+            format!(
+                "{records} of class {class} on {at} were acknowledged in leader epoch {epoch} at or below an offset acknowledged before{first}."
+            ),
+            "One leader never writes two records to one offset: an acknowledgement was wrong, or a log was written over. Compare the evidence with the broker's log.",
         ),
         CanaryLossKind::Overdue => (
             Kind::CanaryOverdue,
@@ -99,18 +140,34 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
     let list = match loss.kind {
         CanaryLossKind::Lost | CanaryLossKind::TruncatedAfterDelivery => "lost_offsets",
         CanaryLossKind::Duplicated => "duplicate_offsets",
+        CanaryLossKind::Reordered
+        | CanaryLossKind::Phantom
+        | CanaryLossKind::AbortedVisible
+        | CanaryLossKind::ConsumerSkipped
+        | CanaryLossKind::AckRegression => "offsets",
         CanaryLossKind::Overdue => "overdue_offsets",
     };
-    evidence.insert("offset".to_owned(), json!(offsets.first()));
+    // Of records without an offset, the ledger tells the first that they could have been at.
+    if offsets.first().is_some() || !evidence.contains_key("offset") {
+        evidence.insert("offset".to_owned(), json!(offsets.first()));
+    }
     evidence.insert("leader_epoch".to_owned(), json!(loss.leader_epoch));
     evidence.insert("log_end".to_owned(), json!(loss.log_end));
     evidence.insert(list.to_owned(), json!(offsets));
     // What is overdue moves from epoch to epoch with the leader; what is lost stays where it was.
     let occurrence = match (loss.kind, loss.leader_epoch) {
         (CanaryLossKind::Overdue, _) | (_, None) => String::new(),
-        (CanaryLossKind::Lost | CanaryLossKind::TruncatedAfterDelivery | CanaryLossKind::Duplicated, Some(epoch)) => {
-            format!("epoch-{epoch}")
-        }
+        (
+            CanaryLossKind::Lost
+            | CanaryLossKind::TruncatedAfterDelivery
+            | CanaryLossKind::Duplicated
+            | CanaryLossKind::Reordered
+            | CanaryLossKind::Phantom
+            | CanaryLossKind::AbortedVisible
+            | CanaryLossKind::ConsumerSkipped
+            | CanaryLossKind::AckRegression,
+            Some(epoch),
+        ) => format!("epoch-{epoch}"),
     };
     let subject = Subject {
         topic: Some(loss.topic.clone()),
@@ -126,6 +183,14 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
         advice: advice.to_owned(),
         evidence: Value::Object(evidence),
         ..Draft::new(kind, severity, subject, summary)
+    }
+}
+
+/// Only idempotence promises one copy of each record, in order.
+fn of_promise(class: CanaryClass) -> Severity {
+    match class {
+        CanaryClass::Idempotent | CanaryClass::Transactional => Severity::Warning,
+        CanaryClass::Acks0 | CanaryClass::Acks1 | CanaryClass::All => Severity::Info,
     }
 }
 

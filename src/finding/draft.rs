@@ -179,6 +179,11 @@ impl Unknown {
             | Kind::CanaryLost
             | Kind::CanaryTruncatedAfterDelivery
             | Kind::CanaryDuplicated
+            | Kind::CanaryReordered
+            | Kind::CanaryPhantom
+            | Kind::CanaryAbortedVisible
+            | Kind::CanaryConsumerSkipped
+            | Kind::CanaryAckRegression
             | Kind::CanaryOverdue
             | Kind::CanarySecondInstance
             | Kind::MonitorImpaired

@@ -86,6 +86,11 @@ pub enum Kind {
     CanaryLost,
     CanaryTruncatedAfterDelivery,
     CanaryDuplicated,
+    CanaryReordered,
+    CanaryPhantom,
+    CanaryAbortedVisible,
+    CanaryConsumerSkipped,
+    CanaryAckRegression,
     CanaryOverdue,
     CanarySecondInstance,
     CanaryNotCovering,
@@ -111,6 +116,11 @@ words!(Kind {
     CanaryLost => "canary_lost",
     CanaryTruncatedAfterDelivery => "canary_truncated_after_delivery",
     CanaryDuplicated => "canary_duplicated",
+    CanaryReordered => "canary_reordered",
+    CanaryPhantom => "canary_phantom",
+    CanaryAbortedVisible => "canary_aborted_visible",
+    CanaryConsumerSkipped => "canary_consumer_skipped",
+    CanaryAckRegression => "canary_ack_regression",
     CanaryOverdue => "canary_overdue",
     CanarySecondInstance => "canary_second_instance",
     CanaryNotCovering => "canary_not_covering",
@@ -130,7 +140,12 @@ impl Kind {
             | Self::CommitRewound
             | Self::CanaryLost
             | Self::CanaryTruncatedAfterDelivery
-            | Self::CanaryDuplicated => Nature::Event,
+            | Self::CanaryDuplicated
+            | Self::CanaryReordered
+            | Self::CanaryPhantom
+            | Self::CanaryAbortedVisible
+            | Self::CanaryConsumerSkipped
+            | Self::CanaryAckRegression => Nature::Event,
             Self::PartitionOffline
             | Self::PartitionUnderMinIsr
             | Self::PartitionAtMinIsr
@@ -168,6 +183,10 @@ impl Kind {
             | Self::CanaryLost
             | Self::CanaryTruncatedAfterDelivery
             | Self::CanaryDuplicated
+            | Self::CanaryReordered
+            | Self::CanaryPhantom
+            | Self::CanaryAbortedVisible
+            | Self::CanaryAckRegression
             | Self::CanarySecondInstance => Grade::Proven,
             Self::PartitionOffline
             | Self::PartitionUnderMinIsr
@@ -177,6 +196,7 @@ impl Kind {
             | Self::LeaderMoved
             | Self::TopicRecreated
             | Self::GroupStopped
+            | Self::CanaryConsumerSkipped
             | Self::CanaryOverdue
             | Self::CanaryBudgetBurning => Grade::Observed,
             Self::CanaryNotCovering => Grade::Risk,

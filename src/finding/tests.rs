@@ -366,7 +366,10 @@ mod canary {
     #[test]
     fn severity_is_by_what_the_class_promises() {
         use CanaryClass::{Acks0, Acks1, All, Idempotent, Transactional};
-        use CanaryLossKind::{Duplicated, Lost, Overdue, TruncatedAfterDelivery};
+        use CanaryLossKind::{
+            AbortedVisible, AckRegression, ConsumerSkipped, Duplicated, Lost, Overdue, Phantom, Reordered,
+            TruncatedAfterDelivery,
+        };
         let cases = [
             (Acks0, Lost, Severity::Info),
             (Acks1, Lost, Severity::Info),
@@ -376,11 +379,46 @@ mod canary {
             (All, Duplicated, Severity::Info),
             (Idempotent, Duplicated, Severity::Warning),
             (Transactional, Duplicated, Severity::Warning),
+            (Acks1, Reordered, Severity::Info),
+            (All, Reordered, Severity::Info),
+            (Idempotent, Reordered, Severity::Warning),
+            (All, Phantom, Severity::Warning),
+            (Transactional, AbortedVisible, Severity::Critical),
+            (Acks1, ConsumerSkipped, Severity::Warning),
+            (Acks1, AckRegression, Severity::Critical),
             (All, Overdue, Severity::Warning),
         ];
         for (class, kind, want) in cases {
             assert_eq!(draft(&loss(class, kind, &[1])).severity, want, "{class} {kind:?}");
         }
+    }
+
+    #[test]
+    fn each_anomaly_says_what_it_is() {
+        use CanaryLossKind::{AbortedVisible, AckRegression, ConsumerSkipped, Phantom, Reordered};
+        let said = [Reordered, Phantom, AbortedVisible, ConsumerSkipped, AckRegression].map(|kind| {
+            let draft = draft(&loss(CanaryClass::Transactional, kind, &[100, 101]));
+            format!("{} ({}): {}", draft.kind.as_str(), draft.kind.grade().as_str(), draft.summary)
+        });
+        insta::assert_snapshot!(said.join("\n"), @r"
+        canary_reordered (proven): 2 records of class transactional on __kustody.canary-3 lie behind a later record of the same sender, the first at offset 100.
+        canary_phantom (proven): 2 records of class transactional on __kustody.canary-3 were refused for sure, and are in the log, the first at offset 100.
+        canary_aborted_visible (proven): 2 records of aborted transactions on __kustody.canary-3 are shown to readers of committed records, the first at offset 100.
+        canary_consumer_skipped (observed): Our own reader skipped 2 records of class transactional on __kustody.canary-3, and a fresh connection found them, the first at offset 100.
+        canary_ack_regression (proven): 2 records of class transactional on __kustody.canary-3 were acknowledged in leader epoch 7 at or below an offset acknowledged before, the first at offset 100.
+        ");
+    }
+
+    #[test]
+    fn what_has_no_offset_keeps_the_first_it_could_have_had() {
+        let searched = CanaryLoss {
+            records: 3,
+            evidence: serde_json::json!({"offset": 17}),
+            ..loss(CanaryClass::Acks0, CanaryLossKind::Lost, &[])
+        };
+        let draft = draft(&searched);
+        assert_eq!((draft.count, &draft.evidence["offset"]), (Some(3), &serde_json::json!(17)));
+        assert_eq!(draft.evidence["lost_offsets"], serde_json::json!([]));
     }
 
     #[test]

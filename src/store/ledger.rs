@@ -47,6 +47,12 @@ impl Store {
             Some(row) => Some(row.try_get::<&str, _>("topic_id")?.parse::<TopicId>().map_err(StoreError::Unreadable)?),
             None => None,
         };
+        let former = sqlx::query("select topic_id from canary_former_topic where cluster = ?").bind(cluster.as_str());
+        let former = former.fetch_all(pool).await?;
+        let parsed = former
+            .iter()
+            .map(|row| row.try_get::<&str, _>("topic_id")?.parse::<TopicId>().map_err(StoreError::Unreadable));
+        let former_topics = parsed.collect::<Result<Vec<TopicId>, StoreError>>()?;
         Ok(SavedLedger {
             records: all(pool, cluster, "canary_record").await?,
             classes: all(pool, cluster, "canary_class").await?,
@@ -57,6 +63,7 @@ impl Store {
             topic_id,
             buckets: all(pool, cluster, "canary_bucket").await?,
             corrections: latest_corrections(pool, cluster).await?,
+            former_topics,
         })
     }
 }
@@ -159,7 +166,13 @@ pub(super) async fn write(
         .execute(&mut *connection)
         .await?;
     }
-
+    for topic_id in &changes.former_topics {
+        sqlx::query("insert into canary_former_topic (cluster, topic_id) values (?, ?) on conflict do nothing")
+            .bind(cluster.as_str())
+            .bind(topic_id.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
     for key in &changes.removed_records {
         sqlx::query(
             "delete from canary_record \

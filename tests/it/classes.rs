@@ -273,7 +273,7 @@ async fn a_committed_reread_tells_what_is_aborted_from_what_is_open() {
     };
     assert!(matches!(ask(committed.1, 10).await, Reread::Found { record, .. } if record.key == committed.0));
     // The canary's own open transaction ends within its span, so that this may be the last of the log.
-    let Reread::Beyond { next } = ask(aborted.1, 10).await else { panic!("the aborted one is passed") };
+    let Reread::Beyond { next, .. } = ask(aborted.1, 10).await else { panic!("the aborted one is passed") };
     assert!(next > aborted.1);
     bench.stop().await;
 
@@ -305,7 +305,7 @@ async fn a_committed_reread_tells_what_is_aborted_from_what_is_open() {
     let abort = move || producer.abort_transaction(Duration::from_secs(20));
     tokio::task::spawn_blocking(abort).await.expect("no panic").expect("aborted");
     // Nothing but the marker lies behind it.
-    assert!(matches!(ask(high_watermark - 1, 10).await, Reread::Beyond { next } if next >= end));
+    assert!(matches!(ask(high_watermark - 1, 10).await, Reread::Beyond { next, .. } if next >= end));
     bench.stop().await;
     client.delete_topic(TOPIC).await.expect("it is deleted");
 }

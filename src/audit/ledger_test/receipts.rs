@@ -282,7 +282,25 @@ fn another_instance_is_told_by_its_later_start() {
         offset: offset(6),
         leader_epoch: None,
     });
-    assert_eq!(s.ledger.second_instance().map(|second| second.incarnation), Some(Incarnation(99)));
+    assert_eq!(s.ledger.second_instance(), None, "it was there before us, and goes on: it is to stop");
+    record.key.incarnation = Incarnation(100);
+    s.tell(Event::Received {
+        isolation: Isolation::ReadUncommitted,
+        record,
+        partition: P,
+        offset: offset(7),
+        leader_epoch: None,
+    });
+    assert_eq!(s.ledger.second_instance().map(|second| second.incarnation), Some(Incarnation(100)));
+    record.sent_at = Timestamp::from_millis(0);
+    s.tell(Event::Received {
+        isolation: Isolation::ReadUncommitted,
+        record,
+        partition: PartitionId(1),
+        offset: offset(7),
+        leader_epoch: None,
+    });
+    assert_eq!(s.ledger.second_instance(), None, "an earlier record of it was read later");
 }
 
 #[test]

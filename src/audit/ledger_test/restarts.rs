@@ -247,6 +247,72 @@ fn a_restart_makes_no_loss_and_no_duplicate() {
 }
 
 #[test]
+fn a_restart_remembers_former_lives_and_a_restored_ledger_makes_no_duplicates() {
+    run(&[
+        (
+            "only a broker that lags answers after the restart",
+            |s| {
+                let former = std::mem::replace(&mut s.topic, TopicId([2; 16]));
+                s.topic();
+                s.quiet(0);
+                s.ledger.reserve(CLASS, P, 1);
+                s.ack(0, 100);
+                s.flush();
+                s.crash();
+                let own = std::mem::replace(&mut s.topic, former);
+                s.tell(Event::TopicSighted { topic_id: former, partitions: vec![P], begun: s.now });
+                s.sight(&[(3, 1, 0)]);
+                assert_eq!(s.ledger.topic_id(), Some(own));
+            },
+            "pending 1",
+        ),
+        (
+            "the same, and nobody ever named the other id before",
+            |s| {
+                s.ledger.reserve(CLASS, P, 1);
+                s.ack(0, 100);
+                s.flush();
+                s.crash();
+                s.topic = TopicId([2; 16]);
+                s.sight(&[(3, 1, 0)]);
+            },
+            "expired 1",
+        ),
+        (
+            "a copy of the ledger from before is restored",
+            |s| {
+                s.ledger.reserve(CLASS, P, 2);
+                s.ack(0, 100);
+                s.read(0, 100, 0);
+                s.flush();
+                let (old, incarnation) = (s.saved.clone(), s.incarnation);
+                s.ack(1, 101);
+                s.read(1, 101, 0);
+                s.ledger.reserve(CLASS, P, 1);
+                s.ack(2, 102);
+                s.read(2, 102, 0);
+                s.flush();
+                let records: Vec<CanaryRecord> = (0..3).map(|sequence| s.record(sequence)).collect();
+                s.saved = old;
+                s.crash();
+                assert_ne!(s.incarnation, incarnation);
+                for (record, at) in records.into_iter().zip(100..) {
+                    s.tell(Event::Received {
+                        isolation: Isolation::ReadUncommitted,
+                        record,
+                        partition: P,
+                        offset: offset(at),
+                        leader_epoch: Some(epoch(0)),
+                    });
+                }
+                assert_eq!(s.ledger.second_instance(), None);
+            },
+            "delivered 1, indeterminate_delivered 1, reread 1, unknown_incarnation 1",
+        ),
+    ]);
+}
+
+#[test]
 fn beyond_the_cap_the_oldest_go_and_the_sums_stay() {
     let mut s = Scene::with(LedgerOptions { records_max: 3, ..LedgerOptions::default() });
     for sequence in 0..5 {

@@ -118,6 +118,19 @@ impl Scene {
         self.tell(Event::Acked { key, offset: Offset::new(at), broker: None });
     }
 
+    /// One look at the producer's connection.
+    pub(super) fn link(&mut self, number: u64) {
+        self.tell(Event::LinkSighted { class: self.class, partition: P, link: Some(number) });
+    }
+
+    /// Sent, and acknowledged by a certain broker.
+    pub(super) fn ack_by(&mut self, broker: i32, sequence: u64, at: i64) {
+        self.send(sequence);
+        self.wait(1);
+        let key = self.key(sequence);
+        self.tell(Event::Acked { key, offset: Offset::new(at), broker: Some(BrokerId(broker)) });
+    }
+
     /// Sent within a transaction and appended at the offset.
     pub(super) fn append(&mut self, sequence: u64, at: i64) {
         self.class = CanaryClass::Transactional;
@@ -209,6 +222,26 @@ impl Scene {
         shown.collect()
     }
 
+    /// The anomalies: kind, class, epoch, offsets, and beside what the last record of each is.
+    pub(super) fn anomalies(&self) -> Vec<String> {
+        let shown = self.ledger.anomalies().map(|anomaly| {
+            let offsets: Vec<String> = anomaly.offsets.iter().map(ToString::to_string).collect();
+            let beside = anomaly.records.last().and_then(|record| record.beside);
+            let beside = beside.map(|it| format!(" beside {} {} at {}", it.key.class, it.key.sequence, it.offset));
+            let key = anomaly.key;
+            let number = key.leader_epoch.map_or_else(|| "?".to_owned(), |epoch| epoch.to_string());
+            format!(
+                "{:?} {} {} in {number} at {}{}",
+                key.kind,
+                anomaly.count,
+                key.class,
+                offsets.join(" "),
+                beside.unwrap_or_default()
+            )
+        });
+        shown.collect()
+    }
+
     /// The sums that are not 0, without the trivial ones.
     pub(super) fn sums(&self) -> String {
         let counts = serde_json::to_value(self.ledger.summary(self.class, self.now).counts).expect("counts are JSON");
@@ -242,6 +275,7 @@ impl SavedLedger {
         upsert(&mut self.buckets, changes.buckets, |row| (row.class, row.span));
         self.buckets.retain(|row| !changes.removed_buckets.contains(&(row.class, row.span)));
         upsert(&mut self.corrections, changes.corrections, |row| row.number);
+        self.former_topics.extend(changes.former_topics);
     }
 }
 

@@ -61,7 +61,7 @@ fn a_passed_offset_is_a_suspect_and_no_loss() {
             "a gap",
             |s| {
                 passed(s);
-                s.reread(100, Reread::Beyond { next: offset(101) });
+                s.reread(100, Reread::Beyond { next: offset(101), leader_epoch: None });
                 s.topic();
             },
             "lost 1, unknown_incarnation 1",
@@ -134,7 +134,7 @@ fn a_replaced_leader_that_still_answers_makes_no_loss() {
             "a gap",
             |s| {
                 zombie(s);
-                s.reread(100, Reread::Beyond { next: offset(101) });
+                s.reread(100, Reread::Beyond { next: offset(101), leader_epoch: None });
                 s.topic();
             },
             "pending 1, unknown_incarnation 1",
@@ -172,7 +172,7 @@ fn a_replaced_leader_that_still_answers_makes_no_loss() {
                 zombie(s);
                 s.quiet(5);
                 s.wait(1);
-                s.reread(100, Reread::Beyond { next: offset(101) });
+                s.reread(100, Reread::Beyond { next: offset(101), leader_epoch: None });
                 s.topic();
             },
             "lost 1, unknown_incarnation 1",

@@ -250,7 +250,7 @@ fn an_aborted_record_is_never_lost_and_a_committed_one_is_by_what_its_reader_see
                 s.read(9, 105, 0);
                 s.wait(6);
                 assert_eq!(s.ask(), ["ends of 0 from 0", "reread 100"]);
-                s.reread(100, Reread::Beyond { next: offset(103) });
+                s.reread(100, Reread::Beyond { next: offset(103), leader_epoch: None });
                 s.topic();
                 let evidence = s.ledger.anomalies().next().map(|anomaly| anomaly.evidence()).unwrap_or_default();
                 assert_eq!(evidence["records"][0]["isolation"], "read_committed");
@@ -272,7 +272,7 @@ fn an_aborted_record_is_never_lost_and_a_committed_one_is_by_what_its_reader_see
                     partition: P,
                     offset: offset(100),
                     begun: s.now,
-                    outcome: Reread::Beyond { next: offset(103) },
+                    outcome: Reread::Beyond { next: offset(103), leader_epoch: None },
                 });
                 s.topic();
             },

@@ -28,6 +28,7 @@ fn record(sequence: u64, state: State) -> RecordRow {
         settled_at: None,
         of_former_topic: false,
         resurfaced: false,
+        floor: None,
     }
 }
 
@@ -87,6 +88,7 @@ fn changes() -> LedgerChanges {
         topic_id: Some(TopicId([9; 16])),
         buckets: vec![bucket(Span::Day(20_000)), bucket(Span::Minute(28_800_001)), bucket(Span::Older)],
         corrections: vec![correction(0), correction(1)],
+        former_topics: vec![TopicId([7; 16])],
         ..LedgerChanges::default()
     }
 }
@@ -112,6 +114,7 @@ async fn the_ledger_is_read_as_it_was_written() {
         topic_id: written.topic_id,
         buckets: written.buckets,
         corrections: written.corrections,
+        former_topics: written.former_topics,
     };
     assert_eq!(saved, want);
     assert_eq!(store.saved_ledger(&other).await.expect("a read"), SavedLedger::default());

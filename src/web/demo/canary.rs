@@ -78,6 +78,7 @@ pub(super) fn canary(at: Timestamp) -> PublishedCanary {
                 frontier_committed: (partition != 1).then_some(151_987),
                 pending: if partition == 1 { 14 } else { 1 },
                 overdue: if partition == 1 { 12 } else { 0 },
+                suspected: 0,
                 overdue_by_class: (partition == 1).then_some((CanaryClass::All, 12)).into_iter().collect(),
             })
             .collect(),

@@ -1,0 +1,501 @@
+//! Records whose offset nobody told (acks=0, implicit acknowledgements): where each would have to be, and the search.
+//!
+//! Two rules limit the offsets. *Same connection*: a later record that went through the same connection, in order, was
+//! read: what came before it lies before it. *Later epoch*: the leader says where the last epoch ends that the record
+//! can have been appended in, and the reader is beyond. Then a fresh connection is asked for each of these offsets.
+//!
+//! By log matching (one leader per epoch, one record per offset and epoch) two logs that agree on one record agree on
+//! all before it. So it does not matter who answers a re-read: the epoch it shows says whether it counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::anomaly::{AnomalyKind, Searched, SearchedBy};
+use super::event::{Question, Reread};
+use super::lane::Lane;
+use super::ledger::Ledger;
+use super::proof::{self, Loss, Told};
+use super::record::{CanaryClass, Isolation, RecordKey};
+use super::saved::{Bracket, Copy};
+use super::state::State;
+use super::tracked::Tracked;
+use super::when::{Backoff, When};
+use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
+
+/// Up to so many offsets are all asked for; of more, only those at which our reader received nothing.
+const OFFSETS_ASKED: u64 = 64;
+
+/// A search that takes more re-reads than this is not begun.
+const OFFSETS_MAX: usize = 256;
+
+/// So many records of a partition are searched for at once.
+const SEARCHES_AT_ONCE: usize = 128;
+
+/// So many re-reads for searches are asked for at once: each takes a fresh connection.
+const REREADS_AT_ONCE: usize = 32;
+
+/// How often new searches are planned.
+const PLAN_EVERY: Duration = Duration::from_millis(500);
+
+/// So far a received neighbour is looked for, in sequences.
+const NEIGHBOURS: usize = 64;
+
+/// So wide a bracket of epochs is asked for one by one.
+const EPOCHS_BETWEEN: usize = 8;
+
+/// A record that was read, and its epoch: by log matching it stands for all before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Anchor {
+    pub(super) offset: Offset,
+    pub(super) epoch: LeaderEpoch,
+}
+
+/// The offsets at which a record would have to be.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    by: SearchedBy,
+    from: Offset,
+    to: Offset,
+    low: LeaderEpoch,
+    high: LeaderEpoch,
+    /// The leader's word that limits them.
+    told: Option<Told>,
+    /// Since when our reader is beyond them.
+    passed: Duration,
+}
+
+/// The search for one record.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    limits: Limits,
+    /// The offsets that a fresh connection has to be asked for.
+    offsets: BTreeSet<Offset>,
+    begun: Moment,
+    /// Only a sighting of the topic begun after this is missing.
+    pub(super) awaits_topic_since: Option<Duration>,
+}
+
+/// What a fresh connection showed of the offsets from where it is kept up to `until`: no record that is searched for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    until: Offset,
+    /// The record that was shown, at or behind the offset asked for.
+    place: Offset,
+    epoch: Option<LeaderEpoch>,
+    begun: Moment,
+    at: Moment,
+}
+
+/// What re-reads for searches showed of one partition, and when to ask again.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    shown: BTreeMap<(Isolation, Offset), Look>,
+    asked: BTreeMap<(Isolation, Offset), Backoff>,
+    planned: Option<Duration>,
+}
+
+impl Looks {
+    fn of(&self, isolation: Isolation, offset: Offset) -> Option<&Look> {
+        let (at, look) = self.shown.range(..=(isolation, offset)).next_back()?;
+        (at.0 == isolation && offset < look.until).then_some(look)
+    }
+}
+
+enum Plan {
+    NotYet,
+    Expired,
+    Search(Box<Search>),
+}
+
+impl Ledger {
+    /// Begins searches that can be limited by now, and asks for the offsets of all.
+    pub(super) fn search_questions(&mut self, at: Moment) -> Vec<Question> {
+        let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
+        for partition in partitions {
+            self.plan_searches(partition, at);
+        }
+        let mut questions = Vec::new();
+        for key in &self.searching {
+            let search = self.records.get(key).and_then(|record| record.search.as_ref());
+            let (Some(search), Some(lane)) = (search, self.lanes.get_mut(&key.partition)) else { continue };
+            let isolation = Isolation::of(key.class);
+            for offset in &search.offsets {
+                if questions.len() == REREADS_AT_ONCE {
+                    return questions;
+                }
+                let is_shown =
+                    lane.looks.of(isolation, *offset).is_some_and(|look| lane.accepts(look, search.limits.high));
+                let backoff = lane.looks.asked.entry((isolation, *offset)).or_default();
+                if !is_shown && backoff.is_due(at) {
+                    backoff.asked(at);
+                    questions.push(Question::Reread { isolation, partition: key.partition, offset: *offset });
+                }
+            }
+        }
+        questions
+    }
+
+    fn plan_searches(&mut self, partition: PartitionId, at: Moment) {
+        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        if lane.unseen.is_empty() {
+            lane.looks = Looks::default();
+            return;
+        }
+        if lane.looks.planned.is_some_and(|planned| at.mono < planned + PLAN_EVERY) {
+            return;
+        }
+        lane.looks.planned = Some(at.mono);
+        let lane = self.lanes.get(&partition).expect("it was looked up above");
+        let is_searched = |key: &RecordKey| self.records.get(key).is_some_and(|record| record.search.is_some());
+        let mut room = SEARCHES_AT_ONCE.saturating_sub(lane.unseen.iter().filter(|key| is_searched(key)).count());
+        let mut plans: Vec<(RecordKey, Plan)> = Vec::new();
+        let mut later: Option<(RecordKey, Option<RecordKey>)> = None;
+        for key in lane.unseen.iter().rev() {
+            if room == 0 {
+                break;
+            }
+            // Records in a row have the same neighbour.
+            let next = RecordKey { sequence: key.sequence.saturating_add(1), ..*key };
+            let neighbour = match later {
+                Some((after, neighbour)) if after == next => neighbour,
+                Some(_) | None => self.received_after(*key),
+            };
+            later = Some((*key, neighbour));
+            if is_searched(key) {
+                continue;
+            }
+            match self.plan(*key, neighbour, lane, at) {
+                Plan::NotYet => {}
+                plan @ (Plan::Expired | Plan::Search(_)) => {
+                    plans.push((*key, plan));
+                    room -= 1;
+                }
+            }
+        }
+        for (key, plan) in plans {
+            match plan {
+                Plan::NotYet => {}
+                Plan::Expired => self.settle(key, State::Expired, at),
+                Plan::Search(search) => {
+                    if let Some(record) = self.records.get_mut(&key) {
+                        record.search = Some(search);
+                        self.searching.insert(key);
+                        self.judge_search(key, at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn plan(&self, key: RecordKey, later: Option<RecordKey>, lane: &Lane, at: Moment) -> Plan {
+        let Some(record) = self.records.get(&key) else { return Plan::NotYet };
+        let limits = later
+            .and_then(|later| self.limits_by_connection(key, record, later, lane))
+            .or_else(|| self.limits_by_epoch(key, record, lane));
+        let Some(limits) = limits.filter(|limits| at.mono.saturating_sub(limits.passed) >= self.options.grace) else {
+            return Plan::NotYet;
+        };
+        let log_start = lane.answers.values().map(|told| told.answer.log_start).max();
+        if log_start.is_some_and(|start| start >= limits.to && start > limits.from) {
+            return Plan::Expired;
+        }
+        // What could hold it was trimmed in part: what was there is not to be had any more.
+        if log_start.is_some_and(|start| start > limits.from) {
+            return Plan::NotYet;
+        }
+        match self.offsets_to_ask(key, &limits, lane) {
+            Some(offsets) => Plan::Search(Box::new(Search { limits, offsets, begun: at, awaits_topic_since: None })),
+            None => Plan::NotYet,
+        }
+    }
+
+    /// Rule (a): the nearest later record that was read went through the same connection.
+    fn limits_by_connection(&self, key: RecordKey, record: &Tracked, later: RecordKey, lane: &Lane) -> Option<Limits> {
+        // Other classes have several requests in flight, and retries.
+        if key.class != CanaryClass::Acks0 || key.incarnation != self.incarnation {
+            return None;
+        }
+        let links = lane.links.get(&key.class)?;
+        let (sent, passed) = (record.sent.mono?, self.records.get(&later)?.received?.mono?);
+        let before = self.anchor_of(later)?;
+        let frontier = lane.position(Isolation::of(key.class)).frontier;
+        if !links.is_one(sent, passed) || frontier <= Some(before.offset) {
+            return None;
+        }
+        let is_on_the_same = |neighbour: &RecordKey| {
+            let sent = self.records.get(neighbour).and_then(|record| record.sent.mono);
+            sent.is_some_and(|sent| links.is_one(sent, passed))
+        };
+        let neighbour = self.received_before(key).filter(is_on_the_same).and_then(|earlier| self.anchor_of(earlier));
+        let anchors = || [record.floor, neighbour].into_iter().flatten().filter(|anchor| anchor.offset < before.offset);
+        // Both in one term: its leader appended the record between them. Else the earlier one has to stand still.
+        let after = anchors()
+            .filter(|anchor| anchor.epoch == before.epoch)
+            .max_by_key(|anchor| anchor.offset)
+            .or_else(|| {
+                anchors()
+                    .filter(|anchor| anchor.epoch < before.epoch)
+                    .filter(|anchor| proof::is_of_epoch(&lane.answers, anchor.offset, anchor.epoch))
+                    .max_by_key(|anchor| anchor.offset)
+            })?;
+        Some(Limits {
+            by: SearchedBy::SameConnection,
+            from: after.offset.next(),
+            to: before.offset,
+            low: after.epoch,
+            high: before.epoch,
+            told: None,
+            passed,
+        })
+    }
+
+    /// Rule (b): the reader is beyond the last epoch that it can have been appended in.
+    fn limits_by_epoch(&self, key: RecordKey, record: &Tracked, lane: &Lane) -> Option<Limits> {
+        let position = lane.position(Isolation::of(key.class));
+        let (high, acked) = (record.bracket.high?, record.acked?);
+        if position.read_epoch <= Some(high) {
+            return None;
+        }
+        let end_of = |epoch: LeaderEpoch| lane.answers.get(&epoch).filter(|_| lane.is_answered(epoch, acked));
+        let told = *end_of(high)?;
+        let to = told.answer.end.end_offset;
+        if position.frontier < Some(to) {
+            return None;
+        }
+        let low = record.bracket.low.or(LeaderEpoch::new(0))?.min(high);
+        let standing = |anchor: &Anchor| proof::is_of_epoch(&lane.answers, anchor.offset, anchor.epoch);
+        let from = match (record.floor.filter(standing), low.previous()) {
+            (Some(floor), _) => floor.offset.next(),
+            (None, Some(before)) => end_of(before)?.answer.end.end_offset,
+            (None, None) => told.answer.log_start,
+        };
+        let passed = position.read_epoch_since.unwrap_or_default().max(acked.mono.unwrap_or_default());
+        Some(Limits { by: SearchedBy::LaterEpoch, from: from.min(to), to, low, high, told: Some(told), passed })
+    }
+
+    /// The offsets that a fresh connection has to be asked for; nothing where they are too many.
+    fn offsets_to_ask(&self, key: RecordKey, limits: &Limits, lane: &Lane) -> Option<BTreeSet<Offset>> {
+        let size = u64::try_from(limits.to.get().saturating_sub(limits.from.get())).unwrap_or(0);
+        let known = if size > OFFSETS_ASKED { self.received_within(key, limits, lane) } else { BTreeSet::new() };
+        if size > u64::try_from(known.len() + OFFSETS_MAX).unwrap_or(u64::MAX) {
+            return None;
+        }
+        let all = (limits.from.get()..limits.to.get()).filter_map(Offset::new);
+        Some(all.filter(|offset| !known.contains(offset)).collect())
+    }
+
+    /// Where our own reader received other records of this history.
+    fn received_within(&self, key: RecordKey, limits: &Limits, lane: &Lane) -> BTreeSet<Offset> {
+        let isolation = Isolation::of(key.class);
+        let others = self.records.iter().filter(|(other, _)| Isolation::of(other.class) == isolation);
+        let copies = others.flat_map(|(_, record)| &record.copies).filter(|copy| copy.partition == key.partition);
+        copies
+            .filter(|copy| (limits.from..limits.to).contains(&copy.offset))
+            .filter(|copy| copy.leader_epoch.is_some_and(|epoch| lane.is_of_term(copy.offset, epoch, limits.high)))
+            .map(|copy| copy.offset)
+            .collect()
+    }
+
+    /// The nearest later record of the same sender that was read.
+    fn received_after(&self, key: RecordKey) -> Option<RecordKey> {
+        let last = RecordKey { sequence: u64::MAX, ..key };
+        let later = self.records.range((std::ops::Bound::Excluded(key), std::ops::Bound::Included(last)));
+        later.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+    }
+
+    /// The nearest earlier one.
+    fn received_before(&self, key: RecordKey) -> Option<RecordKey> {
+        let earlier = self.records.range(RecordKey { sequence: 0, ..key }..key).rev();
+        earlier.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+    }
+
+    /// Where a record was read first.
+    fn anchor_of(&self, key: RecordKey) -> Option<Anchor> {
+        let record = self.records.get(&key)?;
+        let copy = record.copies.iter().find(|copy| copy.partition == key.partition)?;
+        Some(Anchor { offset: copy.offset, epoch: copy.leader_epoch? })
+    }
+
+    /// The epochs whose ends limit and confirm the searches of one partition.
+    pub(super) fn want_epochs_of_unseen(&self, lane: &Lane, at: Moment, wanted: &mut BTreeSet<LeaderEpoch>) {
+        for key in lane.unseen.iter().take(SEARCHES_AT_ONCE) {
+            let Some(record) = self.records.get(key) else { continue };
+            let Some(acked) = record.acked.filter(|acked| acked.until(at) >= self.options.grace) else { continue };
+            let is_passed = lane.order.get(&(key.incarnation, key.class)).is_some_and(|o| o.highest > key.sequence);
+            let is_beyond =
+                record.bracket.high.is_some_and(|high| Some(high) < lane.position(Isolation::of(key.class)).read_epoch);
+            if !is_passed && !is_beyond {
+                continue;
+            }
+            let mut epochs: BTreeSet<LeaderEpoch> = BTreeSet::new();
+            if let Some(high) = record.bracket.high {
+                let low = record.bracket.low.unwrap_or(high).min(high);
+                epochs.extend([low.previous(), Some(low), Some(high)].into_iter().flatten());
+                let between = std::iter::successors(high.previous(), |epoch| epoch.previous());
+                epochs.extend(between.take_while(|epoch| *epoch > low).take(EPOCHS_BETWEEN));
+            }
+            let isolation = Isolation::of(key.class);
+            let offsets = record.search.iter().flat_map(|search| &search.offsets);
+            let shown = offsets.filter_map(|offset| lane.looks.of(isolation, *offset)?.epoch);
+            let floor = record.floor.map(|floor| floor.epoch);
+            for epoch in floor.into_iter().chain(shown) {
+                epochs.extend([Some(epoch), epoch.previous()].into_iter().flatten());
+            }
+            wanted.extend(epochs.into_iter().filter(|epoch| !lane.is_answered(*epoch, acked)));
+        }
+    }
+
+    /// What a fresh connection found at an offset that is searched.
+    pub(super) fn note_look(
+        &mut self,
+        (isolation, partition): (Isolation, PartitionId),
+        offset: Offset,
+        begun: Moment,
+        outcome: &Reread,
+        at: Moment,
+    ) {
+        let searched: Vec<RecordKey> = self
+            .searching
+            .iter()
+            .filter(|key| key.partition == partition && Isolation::of(key.class) == isolation)
+            .copied()
+            .collect();
+        if searched.is_empty() {
+            return;
+        }
+        let (until, place, epoch) = match outcome {
+            Reread::Found { record, leader_epoch } => {
+                if record.lineage == self.lineage {
+                    self.found_unseen(record.key, Copy { partition, offset, leader_epoch: *leader_epoch }, at);
+                }
+                // Of another life of the topic: who served it may serve the former one still.
+                if self.topic_id.is_some_and(|id| id != record.topic_id) {
+                    return;
+                }
+                (offset.next(), offset, *leader_epoch)
+            }
+            Reread::Other(_) => (offset.next(), offset, None),
+            Reread::Beyond { next, leader_epoch } => (*next, *next, *leader_epoch),
+            // Nothing was shown; it is asked again.
+            Reread::BelowLogStart { .. } | Reread::AtEnd { .. } | Reread::Failed { .. } => return,
+        };
+        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        lane.looks.shown.insert((isolation, offset), Look { until, place, epoch, begun, at });
+        for key in searched {
+            self.judge_search(key, at);
+        }
+    }
+
+    /// A search found its record: our own reader had skipped it.
+    fn found_unseen(&mut self, key: RecordKey, copy: Copy, at: Moment) {
+        let frontier = self.next_to_read(Isolation::of(key.class), copy.partition);
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let is_unseen = record.state == State::Pending && record.offset.is_none() && record.copies.is_empty();
+        // What the reader has not passed it will come to itself.
+        if !is_unseen || key.partition != copy.partition || frontier <= Some(copy.offset) {
+            return;
+        }
+        let passed = record.search.as_ref().map_or(at.mono, |search| search.limits.passed);
+        let took = record.sent.mono.map_or_else(|| record.sent.until(at), |sent| passed.saturating_sub(sent));
+        let is_on_time = took <= self.options.deliver_within;
+        record.copies.push(copy);
+        record.received = Some(When::from(at));
+        record.on_time = Some(is_on_time);
+        self.consumer_skipped += 1;
+        self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at);
+        let skipped = Loss::seen(key, copy.offset);
+        self.state_anomaly(AnomalyKind::ConsumerSkipped, &skipped, copy.leader_epoch, at);
+    }
+
+    pub(super) fn judge_searches(&mut self, at: Moment) {
+        let searched: Vec<RecordKey> = self.searching.iter().copied().collect();
+        for key in searched {
+            self.judge_search(key, at);
+        }
+    }
+
+    /// States the loss of a record that is at none of the offsets it could be at.
+    fn judge_search(&mut self, key: RecordKey, at: Moment) {
+        let (Some(record), Some(lane)) = (self.records.get(&key), self.lanes.get(&key.partition)) else { return };
+        let Some(search) = record.search.as_deref() else { return };
+        let limits = search.limits;
+        // Another leader was elected since: the limits are its to tell.
+        if limits.told.is_some_and(|told| Some(told.answer.current) < lane.current()) {
+            self.drop_search(key);
+            return;
+        }
+        let isolation = Isolation::of(key.class);
+        let mut since = search.begun;
+        for offset in &search.offsets {
+            match lane.looks.of(isolation, *offset) {
+                Some(look) if lane.accepts(look, limits.high) => {
+                    since = if look.at.mono > since.mono { look.at } else { since };
+                }
+                Some(_) | None => return,
+            }
+        }
+        // Reads by name cannot tell a topic from its successor: the id seen afterwards does.
+        if self.topic_seen.min(self.round_seen).is_none_or(|seen| seen < since.mono) {
+            if let Some(search) = self.records.get_mut(&key).and_then(|record| record.search.as_mut()) {
+                search.awaits_topic_since = Some(since.mono);
+            }
+            return;
+        }
+        let searched = Searched {
+            by: limits.by,
+            from: limits.from,
+            to: limits.to,
+            epochs: Bracket { low: Some(limits.low), high: Some(limits.high) },
+            reread: u64::try_from(search.offsets.len()).unwrap_or(u64::MAX),
+        };
+        let loss = Loss {
+            key,
+            offset: None,
+            epoch_answer: limits.told.map(|told| told.answer),
+            reread: None,
+            beside: None,
+            searched: Some(searched),
+        };
+        self.settle(key, State::Lost, at);
+        self.state_anomaly(AnomalyKind::Lost, &loss, None, at);
+    }
+
+    pub(super) fn drop_search(&mut self, key: RecordKey) {
+        self.searching.remove(&key);
+        if let Some(record) = self.records.get_mut(&key) {
+            record.search = None;
+        }
+    }
+
+    /// The reader was set back: what limited the searches may not hold any more.
+    pub(super) fn drop_searches(&mut self, isolation: Isolation, partition: PartitionId) {
+        let dropped: Vec<RecordKey> = self
+            .searching
+            .iter()
+            .filter(|key| key.partition == partition && Isolation::of(key.class) == isolation)
+            .copied()
+            .collect();
+        for key in dropped {
+            self.drop_search(key);
+        }
+    }
+}
+
+impl Lane {
+    /// True when a record of this epoch at this place shows a log that holds all that was appended up to `high`: it is
+    /// of a later term, or it is in the present leader's log.
+    fn is_of_term(&self, place: Offset, epoch: LeaderEpoch, high: LeaderEpoch) -> bool {
+        let answers_count = || self.answers.values().all(|told| told.answer.current >= high);
+        epoch >= high || (answers_count() && proof::is_of_epoch(&self.answers, place, epoch))
+    }
+
+    /// True when what a fresh connection showed is of the log in question, and not of a replaced leader's.
+    fn accepts(&self, look: &Look, high: LeaderEpoch) -> bool {
+        let is_by_term = look.epoch.is_some_and(|epoch| self.is_of_term(look.place, epoch, high));
+        let all_know = || {
+            self.leaders.settled_since(high).is_some_and(|since| since <= look.begun.mono)
+                && self.leaders.all_answered_since(look.at)
+        };
+        is_by_term || all_know()
+    }
+}
