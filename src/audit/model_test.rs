@@ -3,6 +3,7 @@
 
 mod cluster;
 mod oracle;
+mod senders;
 mod world;
 
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm};
 
-use super::LedgerOptions;
-use world::{Fate, Op, World};
+use super::{CanaryClass, LedgerOptions};
+use world::{Ending, Fate, Op, World};
 
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
@@ -23,6 +24,8 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::NeverArrived),
         1 => Just(Fate::Rejected),
         1 => Just(Fate::RejectedFalsely),
+        2 => Just(Fate::Delayed),
+        1 => Just(Fate::Swallowed),
     ]
 }
 
@@ -31,11 +34,34 @@ fn leader() -> impl Strategy<Value = usize> {
     prop_oneof![4 => Just(0_usize), 1 => 1..3_usize]
 }
 
+fn ending() -> impl Strategy<Value = Ending> {
+    prop_oneof![
+        6 => Just(Ending::Commit),
+        2 => Just(Ending::Abort),
+        1 => Just(Ending::Abandon),
+        1 => any::<bool>().prop_map(|commits| Ending::Unknown { commits }),
+    ]
+}
+
+fn class() -> impl Strategy<Value = CanaryClass> {
+    prop_oneof![
+        3 => Just(CanaryClass::Idempotent),
+        2 => Just(CanaryClass::Transactional),
+        2 => Just(CanaryClass::Acks0),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let broker = || 0..3_usize;
     prop_oneof![
         20 => (fate(), leader()).prop_map(|(fate, leader)| Op::Send { fate, leader }),
-        1 => leader().prop_map(|leader| Op::Noise { leader }),
+        1 => (leader(), any::<bool>()).prop_map(|(leader, is_control)| Op::Noise { leader, is_control }),
+        8 => ending().prop_map(Op::EndTransaction),
+        2 => Just(Op::Fence),
+        6 => Just(Op::Mark),
+        2 => Just(Op::Deliver),
+        1 => Just(Op::Disconnect),
+        6 => Just(Op::LookAtLink),
         10 => (1..4_usize).prop_map(|n| Op::Report { n }),
         5 => broker().prop_map(|broker| Op::Replicate { broker }),
         3 => broker().prop_map(|broker| Op::Learn { broker }),
@@ -83,10 +109,11 @@ proptest! {
     #[test]
     fn no_false_loss_and_no_missed_one(
         ops in prop::collection::vec(op(), 1..160),
+        class in class(),
         tells_broker: bool,
         tells_epoch in prop::bool::weighted(0.8),
     ) {
-        let mut world = World::new(tells_broker, tells_epoch, LedgerOptions::default());
+        let mut world = World::new(class, tells_broker, tells_epoch, LedgerOptions::default());
         for op in ops {
             world.step(op);
             world.check();
@@ -96,10 +123,14 @@ proptest! {
     }
 
     #[test]
-    fn small_windows_and_caps_break_no_sum(ops in prop::collection::vec(op(), 1..160), tells_broker: bool) {
+    fn small_windows_and_caps_break_no_sum(
+        ops in prop::collection::vec(op(), 1..160),
+        class in class(),
+        tells_broker: bool,
+    ) {
         let options =
             LedgerOptions { window: Duration::from_secs(20), records_max: 6, ..LedgerOptions::default() };
-        let mut world = World::new(tells_broker, true, options);
+        let mut world = World::new(class, tells_broker, true, options);
         for op in ops {
             world.step(op);
             world.check();

@@ -15,14 +15,7 @@ impl Ledger {
     #[must_use]
     pub fn summary(&self, class: CanaryClass, at: Moment) -> ClassSummary {
         let kept = self.classes.get(&class);
-        let pending = self.open.values().filter(|key| key.class == class && self.is_overdue(key, at));
-        let overdue = u64::try_from(pending.count()).unwrap_or(u64::MAX);
-        let counts = Counts {
-            overdue,
-            corrupt: self.corrupt,
-            foreign: self.foreign,
-            ..kept.map(|kept| kept.counts).unwrap_or_default()
-        };
+        let counts = self.counts(class, at);
         debug_assert_eq!(counts.check(class), Ok(()));
         ClassSummary {
             class,
@@ -35,6 +28,14 @@ impl Ledger {
             end_to_end_latency_seconds: kept.map_or_else(Latency::default, |kept| kept.end_to_end.latency()),
             coverage: None,
         }
+    }
+
+    /// The sums of one class, exact now.
+    pub(super) fn counts(&self, class: CanaryClass, at: Moment) -> Counts {
+        let pending = self.open.values().filter(|key| key.class == class && self.is_overdue(key, at));
+        let overdue = u64::try_from(pending.count()).unwrap_or(u64::MAX);
+        let counts = self.classes.get(&class).map(|kept| kept.counts).unwrap_or_default();
+        Counts { overdue, corrupt: self.corrupt, foreign: self.foreign, ..counts }
     }
 
     fn is_overdue(&self, key: &RecordKey, at: Moment) -> bool {

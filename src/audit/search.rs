@@ -266,8 +266,13 @@ impl Ledger {
         let standing = |anchor: &Anchor| proof::is_of_epoch(&lane.answers, anchor.offset, anchor.epoch);
         let from = match (record.floor.filter(standing), low.previous()) {
             (Some(floor), _) => floor.offset.next(),
-            (None, Some(before)) => end_of(before)?.answer.end.end_offset,
-            (None, None) => told.answer.log_start,
+            (None, Some(before)) => {
+                let before = end_of(before)?.answer;
+                let log_start = before.log_start.max(told.answer.log_start);
+                // An epoch that is said to begin at the log start may have begun before it.
+                if before.end.end_offset > log_start { before.end.end_offset } else { Offset::ZERO }
+            }
+            (None, None) => Offset::ZERO,
         };
         let passed = position.read_epoch_since.unwrap_or_default().max(acked.mono.unwrap_or_default());
         Some(Limits { by: SearchedBy::LaterEpoch, from: from.min(to), to, low, high, told: Some(told), passed })

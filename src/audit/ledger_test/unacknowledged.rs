@@ -205,6 +205,7 @@ fn what_a_later_record_of_its_connection_has_overtaken_is_searched_for() {
                 s.wait(3_600);
                 write(s, 2);
                 s.read(2, 104, 0);
+                s.wait(60);
                 s.ask();
             },
             "delivered 2, unacknowledged 3, untracked 1",
@@ -339,6 +340,14 @@ fn a_search_counts_only_what_is_of_the_log_in_question() {
     ]);
 }
 
+/// The topic is seen again by all that are still waited for.
+fn confirm(s: &mut Scene) {
+    s.wait(6);
+    s.topic();
+    s.wait(1);
+    s.topic();
+}
+
 /// Written in epoch 0 and never read; its leader died, and the reader has read a record of epoch 1 at 102.
 fn beyond_its_epoch(s: &mut Scene) {
     write(s, 0);
@@ -368,8 +377,7 @@ fn what_is_in_no_epoch_it_can_be_of_is_lost() {
                 assert_eq!(s.ask(), ["reread 101"]);
                 let another = other(s, 0);
                 s.reread(101, another);
-                s.wait(6);
-                s.topic();
+                confirm(s);
                 assert_eq!(s.anomalies(), ["Lost 1 acks0 in 0 at "]);
                 let evidence = s.ledger.anomalies().next().map(Anomaly::evidence).unwrap_or_default();
                 assert_eq!(evidence["records"][0]["searched"]["by"], "later_epoch");
@@ -384,8 +392,7 @@ fn what_is_in_no_epoch_it_can_be_of_is_lost() {
                 s.end(0, 1, (0, 101), 0);
                 s.wait(1);
                 assert_eq!(s.ask(), Vec::<String>::new());
-                s.wait(6);
-                s.topic();
+                confirm(s);
             },
             "delivered 2, lost 1, unacknowledged 3",
         ),
@@ -400,6 +407,27 @@ fn what_is_in_no_epoch_it_can_be_of_is_lost() {
                 s.reread(101, found);
             },
             "delivered 2, late 1, unacknowledged 3",
+        ),
+        (
+            "nothing had been read before it, and the epoch may begin below the log start",
+            |s| {
+                write(s, 1);
+                s.wait(5);
+                s.quiet(0);
+                s.wait(9);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.wait(6);
+                write(s, 2);
+                s.read(2, 102, 1);
+                s.wait(6);
+                s.ask();
+                s.end(0, 1, (0, 102), 101);
+                s.wait(1);
+                assert_eq!(s.ask(), Vec::<String>::new());
+                s.reread(101, beyond(102, 1));
+                confirm(s);
+            },
+            "delivered 1, pending 1, unacknowledged 2",
         ),
         (
             "trimmed",
@@ -454,8 +482,7 @@ fn what_is_in_no_epoch_it_can_be_of_is_lost() {
                 s.sight(&[(2, 3, 2), (3, 3, 2)]);
                 let another = other(s, 0);
                 s.reread(101, another);
-                s.wait(6);
-                s.topic();
+                confirm(s);
             },
             "delivered 2, pending 1, unacknowledged 3",
         ),
@@ -469,8 +496,7 @@ fn what_is_in_no_epoch_it_can_be_of_is_lost() {
                 s.tell(Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: offset(101) });
                 let another = other(s, 0);
                 s.reread(101, another);
-                s.wait(6);
-                s.topic();
+                confirm(s);
             },
             "delivered 2, pending 1, unacknowledged 3",
         ),
@@ -486,8 +512,7 @@ fn an_implicit_acknowledgement_is_judged_by_its_epoch_too() {
     s.ask();
     let another = other(&s, 0);
     s.reread(101, another);
-    s.wait(6);
-    s.topic();
+    confirm(&mut s);
     assert_eq!(s.sums(), "acked_without_offset 3, delivered 2, lost 1");
 }
 

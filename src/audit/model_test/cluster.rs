@@ -18,12 +18,29 @@ pub(super) struct Metadata {
     pub(super) in_sync: BTreeSet<usize>,
 }
 
+/// What an entry is to a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Data,
+    Commit,
+    Abort,
+}
+
 /// One record of a log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) epoch: i32,
     /// None for what is no canary.
     pub(super) record: Option<CanaryRecord>,
+    /// The transaction it belongs to.
+    pub(super) transaction: Option<(u32, Part)>,
+}
+
+impl Entry {
+    /// Control records are shown to no reader.
+    pub(super) fn is_control(&self) -> bool {
+        self.transaction.is_some_and(|(_, part)| part != Part::Data)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +84,41 @@ impl Broker {
         }
     }
 
+    /// How the transaction of an entry ended, by the first marker behind it.
+    pub(super) fn end_of_transaction(&self, number: u32, at: usize) -> Option<Part> {
+        let behind = self.log.iter().skip(at + 1).take(self.high_watermark.saturating_sub(at + 1));
+        behind
+            .filter_map(|entry| entry.transaction)
+            .find(|(other, part)| *other == number && *part != Part::Data)
+            .map(|(_, part)| part)
+    }
+
+    /// The first offset of a transaction that has not ended, or the high watermark.
+    pub(super) fn last_stable(&self) -> usize {
+        let mut open: BTreeMap<u32, usize> = BTreeMap::new();
+        for (at, entry) in self.log.iter().enumerate().take(self.high_watermark).skip(self.log_start) {
+            match entry.transaction {
+                Some((number, Part::Data)) => {
+                    open.entry(number).or_insert(at);
+                }
+                Some((number, Part::Commit | Part::Abort)) => {
+                    open.remove(&number);
+                }
+                None => {}
+            }
+        }
+        open.into_values().min().unwrap_or(self.high_watermark)
+    }
+
+    /// True when a reader of committed records sees it.
+    pub(super) fn is_visible_committed(&self, at: usize) -> bool {
+        match self.log.get(at).and_then(|entry| entry.transaction) {
+            Some((number, Part::Data)) => self.end_of_transaction(number, at) == Some(Part::Commit),
+            Some((_, Part::Commit | Part::Abort)) => false,
+            None => true,
+        }
+    }
+
     /// OffsetForLeaderEpoch as Kafka answers it; None for -1.
     pub(super) fn end_of(&self, asked: i32) -> Option<(i32, usize)> {
         if self.epochs.last().is_some_and(|(epoch, _)| *epoch == asked) {
@@ -95,7 +147,7 @@ pub(super) struct Truth {
 pub(super) struct Cluster {
     pub(super) controller: Metadata,
     pub(super) brokers: Vec<Broker>,
-    /// Acknowledged records: the life of the topic, the offset, and the truth.
+    /// Acknowledged records: the life of the topic, the offset (the highest number: on its way still), and the truth.
     pub(super) acked: BTreeMap<RecordKey, (u8, usize, Truth)>,
     /// Offsets that each record was ever appended at.
     pub(super) appended: BTreeMap<RecordKey, BTreeSet<(u8, usize)>>,
@@ -203,8 +255,18 @@ impl Cluster {
 
     /// A leader, real or replaced, appends.
     pub(super) fn append(&mut self, leader: usize, record: Option<CanaryRecord>) -> usize {
+        self.append_in(leader, record, None)
+    }
+
+    /// The same, within a transaction.
+    pub(super) fn append_in(
+        &mut self,
+        leader: usize,
+        record: Option<CanaryRecord>,
+        transaction: Option<(u32, Part)>,
+    ) -> usize {
         let broker = &mut self.brokers[leader];
-        let at = broker.append(Entry { epoch: broker.known.epoch, record });
+        let at = broker.append(Entry { epoch: broker.known.epoch, record, transaction });
         if let Some(record) = record {
             self.appended.entry(record.key).or_default().insert((self.brokers[leader].known.life, at));
         }
@@ -314,6 +376,10 @@ impl Cluster {
         let (led_life, led_epoch, log_start, log) = &self.last_led;
         let judge = |key: &RecordKey, life: u8, at: usize, truth: &mut Truth| {
             // While nobody leads, what a replaced leader adds is missing from the log that replaced it.
+            // On its way still.
+            if at == usize::MAX {
+                return;
+            }
             if life != *led_life || (acting.is_none() && truth.epoch >= *led_epoch) {
                 return;
             }

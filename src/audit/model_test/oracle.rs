@@ -1,13 +1,13 @@
 //! What the truth says of the ledger's verdicts.
 
 use super::cluster::BROKERS;
-use super::world::{Op, World, place};
-use crate::audit::{Counts, LedgerOptions, State};
+use super::world::{Ending, Op, World, place};
+use crate::audit::{CanaryClass, Counts, LedgerOptions, RecordKey, State};
 
 impl World {
     /// What must hold after every step.
     pub(super) fn check(&self) {
-        let counts = self.ledger.summary(self.class, self.now).counts;
+        let counts = self.ledger.counts(self.class, self.now);
         counts.check(self.class).expect("the sums hold");
         self.ledger.check_rates().expect("the sums by send time are those of the class");
         for (key, record) in &self.ledger.records {
@@ -19,18 +19,18 @@ impl World {
                     let was_gone = reads.is_some_and(|reads| reads.values().any(|truth| truth.was_gone));
                     assert!(was_gone || truth.was_gone, "a false truncation: {key:?} {record:?}");
                 }
+                State::AbortedVisible => panic!("these brokers hide what was aborted: {key:?} {record:?}"),
+                State::Aborted => assert_eq!(self.decision(*key), Some(false), "{key:?} {record:?}"),
+                State::Delivered | State::Late | State::IndeterminateDelivered => {
+                    assert_ne!(self.decision(*key), Some(false), "{key:?} {record:?}");
+                }
                 State::Sent
                 | State::Pending
-                | State::Delivered
-                | State::Late
                 | State::Expired
                 | State::Untracked
-                | State::Aborted
-                | State::AbortedVisible
                 | State::Rejected
                 | State::Phantom
                 | State::IndeterminatePending
-                | State::IndeterminateDelivered
                 | State::IndeterminateAbsent
                 | State::IndeterminateExpired => {}
             }
@@ -40,6 +40,11 @@ impl World {
         if self.options == LedgerOptions::default() {
             self.check_replay(counts);
         }
+    }
+
+    /// How its transaction ended, where it is of one.
+    fn decision(&self, key: RecordKey) -> Option<bool> {
+        self.transactions.values().find(|one| one.records.contains(&key))?.decided
     }
 
     /// Nothing is asked any more, and nothing waits for an answer.
@@ -89,13 +94,19 @@ impl World {
                 self.cluster.elect(0, true);
             }
         }
+        self.step(Op::EndTransaction(Ending::Commit));
+        self.fence();
+        self.report(usize::MAX);
         for round in 0..40 {
+            self.step(Op::Deliver);
+            self.mark_again();
             if round > 3 && self.is_quiet() {
                 return;
             }
             if round < 3 {
                 // Every record proves those before it: something is always written.
-                self.step(Op::Noise { leader: 0 });
+                self.step(Op::Noise { leader: 0, is_control: false });
+                self.send_visibly();
             }
             (0..BROKERS).for_each(|id| self.cluster.replicate(id));
             self.cluster.adjust_in_sync();
@@ -153,15 +164,13 @@ impl World {
                     is_of_other_life || truth.was_trimmed || is_confused
                 }
                 State::Untracked => true,
-                State::Sent
-                | State::Aborted
-                | State::AbortedVisible
-                | State::Rejected
-                | State::Phantom
-                | State::IndeterminatePending
+                State::Aborted => self.decision(*key) == Some(false),
+                // Nobody told how its transaction ended.
+                State::IndeterminatePending
                 | State::IndeterminateDelivered
                 | State::IndeterminateAbsent
-                | State::IndeterminateExpired => false,
+                | State::IndeterminateExpired => self.class == CanaryClass::Transactional,
+                State::Sent | State::AbortedVisible | State::Rejected | State::Phantom => false,
             };
             assert!(
                 fits,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::cluster::{BROKERS, Cluster, Truth};
+use super::cluster::{BROKERS, Cluster, Part, Truth};
 use crate::audit::*;
 use crate::model::{
     BrokerId, EpochEnd, EpochSighting, LeaderEpoch, LedPartition, Missing, Moment, Offset, PartitionId, Reading,
@@ -31,6 +31,24 @@ pub(super) enum Fate {
     Rejected,
     /// Refused, and appended all the same.
     RejectedFalsely,
+    /// Of acks=0: written to the connection, and on its way until it is delivered.
+    Delayed,
+    /// Of acks=0: written to the connection, and dropped by something on the way that keeps the connection.
+    Swallowed,
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Where all of it was acknowledged; aborted where not.
+    Commit,
+    Abort,
+    /// Left open, until the coordinator fences it.
+    Abandon,
+    /// The answer is lost.
+    Unknown {
+        commits: bool,
+    },
 }
 
 /// One step of a history.
@@ -40,10 +58,21 @@ pub(super) enum Op {
         fate: Fate,
         leader: usize,
     },
-    /// Somebody else writes.
+    /// Somebody else writes, perhaps only a control record.
     Noise {
         leader: usize,
+        is_control: bool,
     },
+    EndTransaction(Ending),
+    /// What was left open is aborted.
+    Fence,
+    /// The coordinator writes what it has decided.
+    Mark,
+    /// What is on its way arrives.
+    Deliver,
+    /// The producer's connection breaks; what is on its way may arrive all the same.
+    Disconnect,
+    LookAtLink,
     /// So many reports reach the ledger.
     Report {
         n: usize,
@@ -127,15 +156,40 @@ pub(super) struct World {
     pub(super) now: Moment,
     pub(super) incarnation: Incarnation,
     unsent: VecDeque<u64>,
-    reports: VecDeque<Event>,
+    pub(super) reports: VecDeque<Event>,
     /// Read or asked, not yet told.
     late: Vec<Event>,
     pub(super) position: usize,
     reader_epoch: Option<i32>,
     pub(super) topic: TopicId,
-    tells_broker: bool,
+    pub(super) tells_broker: bool,
     pub(super) tells_epoch: bool,
     is_deaf: [bool; BROKERS],
+    pub(super) transactions: BTreeMap<u32, Transaction>,
+    pub(super) link: Link,
+    /// What was on its way when its connection broke.
+    pub(super) orphans: Vec<Link>,
+}
+
+/// One transaction, as its coordinator knows it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) records: Vec<RecordKey>,
+    /// One of its records was not acknowledged.
+    pub(super) has_failed: bool,
+    pub(super) is_abandoned: bool,
+    /// The decision: true for a commit.
+    pub(super) decided: Option<bool>,
+    pub(super) is_marked: bool,
+}
+
+/// A connection of the acks=0 producer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Link {
+    pub(super) number: u64,
+    pub(super) broker: Option<usize>,
+    /// Written, and what the broker knew then: it works off its requests before it learns anything new.
+    pub(super) queue: VecDeque<(CanaryRecord, super::cluster::Metadata)>,
 }
 
 fn offset(at: usize) -> Offset {
@@ -150,18 +204,18 @@ fn epoch(number: i32) -> LeaderEpoch {
     LeaderEpoch::new(number).expect("not negative")
 }
 
-fn broker_id(id: usize) -> BrokerId {
+pub(super) fn broker_id(id: usize) -> BrokerId {
     BrokerId(i32::try_from(id).expect("three brokers"))
 }
 
 impl World {
-    pub(super) fn new(tells_broker: bool, tells_epoch: bool, options: LedgerOptions) -> Self {
+    pub(super) fn new(class: CanaryClass, tells_broker: bool, tells_epoch: bool, options: LedgerOptions) -> Self {
         let now = Moment { wall: Timestamp::from_millis(1_000_000), mono: Duration::from_secs(1) };
         let incarnation = Incarnation(1);
         let mut world = Self {
             cluster: Cluster::new(),
             ledger: Ledger::new(options, LINEAGE, incarnation, now),
-            class: CanaryClass::Idempotent,
+            class,
             options,
             saved: SavedLedger::default(),
             now,
@@ -175,6 +229,9 @@ impl World {
             tells_broker,
             tells_epoch,
             is_deaf: [false; BROKERS],
+            transactions: BTreeMap::new(),
+            link: Link::default(),
+            orphans: Vec::new(),
         };
         world.sight_topic(0, false);
         world.sight(false);
@@ -187,11 +244,13 @@ impl World {
             self.topic = topic_id;
             self.position = 0;
             self.reader_epoch = None;
-            self.ledger.apply(
-                Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: Offset::ZERO },
-                self.now,
-            );
+            self.ledger
+                .apply(Event::ReaderMoved { isolation: self.isolation(), partition: P, to: Offset::ZERO }, self.now);
         }
+    }
+
+    pub(super) fn isolation(&self) -> Isolation {
+        Isolation::of(self.class)
     }
 
     fn tell_or_keep(&mut self, event: Event, is_late: bool) {
@@ -201,15 +260,27 @@ impl World {
     pub(super) fn step(&mut self, op: Op) {
         match op {
             Op::Send { fate, leader } => self.send(fate, leader),
-            Op::Noise { leader } => {
+            Op::Noise { leader, is_control } => {
                 if let Some(leader) = self.leader(leader) {
-                    self.cluster.append(leader, None);
+                    self.cluster.append_in(leader, None, is_control.then_some((u32::MAX, Part::Commit)));
                 }
+            }
+            Op::EndTransaction(ending) => self.end_transaction(ending),
+            Op::Fence => self.fence(),
+            Op::Mark => self.mark(),
+            Op::Deliver => self.deliver(),
+            Op::Disconnect => self.disconnect(),
+            Op::LookAtLink => {
+                let link = self.link.broker.map(|_| self.link.number);
+                self.tell(Event::LinkSighted { class: self.class, partition: P, link });
             }
             Op::Report { n } => self.report(n),
             Op::Replicate { broker } => self.cluster.replicate(broker),
             Op::Learn { broker } => self.cluster.learn(broker),
-            Op::Kill { broker, tail_lost } => self.cluster.kill(broker, tail_lost),
+            Op::Kill { broker, tail_lost } => {
+                self.cluster.kill(broker, tail_lost);
+                self.drop_links_to(broker);
+            }
             Op::Start { broker } => {
                 self.cluster.start(broker);
                 // It is met before it leads.
@@ -249,6 +320,8 @@ impl World {
             Op::Flush => self.flush(),
             Op::Crash => self.crash(),
             Op::Stop => {
+                self.end_transaction(Ending::Abort);
+                self.fence();
                 self.report(usize::MAX);
                 self.unsent.clear();
                 self.ledger.release(self.class, P);
@@ -278,10 +351,15 @@ impl World {
         self.now = Moment { wall: self.now.wall + Duration::from_secs(2), mono: Duration::ZERO };
         let saved = self.saved.clone();
         self.ledger = Ledger::restore(saved, self.options, LINEAGE, self.incarnation, self.now);
+        // Whoever starts anew with the same transactional.id fences what was open.
+        for transaction in self.transactions.values_mut() {
+            transaction.decided.get_or_insert(false);
+        }
+        self.disconnect();
         self.unsent.clear();
         self.reports.clear();
         self.late.clear();
-        self.position = self.ledger.next_to_read(Isolation::of(self.class), P).map_or(0, place);
+        self.position = self.ledger.next_to_read(self.isolation(), P).map_or(0, place);
         self.reader_epoch = None;
         self.topic = self.ledger.topic_id().unwrap_or(TopicId([0; 16]));
         // Who starts begins with a round.
@@ -314,13 +392,23 @@ impl World {
         self.tell(Event::Sent(key));
         let record = CanaryRecord { topic_id: self.topic, lineage: LINEAGE, key, sent_at: self.now.wall };
         let error = || "as the model wants it".to_owned();
+        let transaction = (self.class == CanaryClass::Transactional).then(|| self.open_transaction(key));
         let Some(leader) = self.leader(leader) else {
+            self.fail(transaction);
             self.reports.push_back(Event::Indeterminate { key, error: error() });
             return;
         };
-        let mut append = || self.cluster.append(leader, Some(record));
+        if self.class == CanaryClass::Acks0 {
+            self.write(record, leader, fate);
+            return;
+        }
+        let part = transaction.map(|number| (number, Part::Data));
+        if !matches!(fate, Fate::AckedByAll | Fate::AckedByOne | Fate::AckedSomewhere | Fate::Retried) {
+            self.fail(transaction);
+        }
+        let mut append = || self.cluster.append_in(leader, Some(record), part);
         let at = match fate {
-            Fate::NeverArrived => {
+            Fate::NeverArrived | Fate::Delayed | Fate::Swallowed => {
                 self.reports.push_back(Event::Indeterminate { key, error: error() });
                 return;
             }
@@ -345,19 +433,18 @@ impl World {
             Fate::AckedByAll | Fate::AckedByOne | Fate::AckedSomewhere => append(),
         };
         if fate != Fate::AckedByOne && !self.cluster.replicate_to_in_sync(leader) {
+            self.fail(transaction);
             self.reports.push_back(Event::Indeterminate { key, error: error() });
             return;
         }
         let told = (fate != Fate::AckedSomewhere).then(|| offset(at));
         let life = self.cluster.brokers[leader].known.life;
-        if told.is_some() {
-            // Acknowledged by who still serves the former topic, long after we know its successor: gone.
-            let known_life = self.topic.0[0];
-            let epoch = self.cluster.brokers[leader].known.epoch;
-            self.cluster
-                .acked
-                .insert(key, (life, at, Truth { epoch, known_life, was_gone: life < known_life, was_trimmed: false }));
-        }
+        // Acknowledged by who still serves the former topic, long after we know its successor: gone.
+        let known_life = self.topic.0[0];
+        let epoch = self.cluster.brokers[leader].known.epoch;
+        self.cluster
+            .acked
+            .insert(key, (life, at, Truth { epoch, known_life, was_gone: life < known_life, was_trimmed: false }));
         let broker = self.tells_broker.then(|| broker_id(leader));
         self.reports.push_back(Event::Acked { key, offset: told, broker });
     }
@@ -372,8 +459,8 @@ impl World {
     fn read(&mut self, leader: usize, n: usize, validates: bool) {
         let Some(leader) = self.leader(leader) else { return };
         let broker = self.cluster.brokers[leader].clone();
-        let moved =
-            |to: usize| Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: offset(to) };
+        let isolation = self.isolation();
+        let moved = |to: usize| Event::ReaderMoved { isolation, partition: P, to: offset(to) };
         let truncated = self.reader_epoch.filter(|_| validates).and_then(|epoch| broker.end_of(epoch));
         if let Some((_, end)) = truncated.filter(|(_, end)| *end < self.position) {
             self.position = end.max(broker.log_start);
@@ -387,11 +474,23 @@ impl World {
             self.position = broker.log.len();
             self.tell(moved(self.position));
         }
-        for _ in 0..n {
-            if self.position >= broker.high_watermark {
-                return;
-            }
+        let end = match isolation {
+            Isolation::ReadUncommitted => broker.high_watermark,
+            Isolation::ReadCommitted => broker.last_stable(),
+        };
+        let mut told = 0;
+        while told < n && self.position < end {
             let entry = broker.log[self.position];
+            let is_told = match isolation {
+                Isolation::ReadUncommitted => !entry.is_control(),
+                // Of what is no canary the other reader tells.
+                Isolation::ReadCommitted => entry.record.is_some() && broker.is_visible_committed(self.position),
+            };
+            if !is_told {
+                self.position += 1;
+                continue;
+            }
+            told += 1;
             let at = offset(self.position);
             let leader_epoch = self.tells_epoch.then(|| epoch(entry.epoch));
             self.reader_epoch = Some(entry.epoch);
@@ -404,20 +503,9 @@ impl World {
                         was_gone,
                         ..Truth::default()
                     });
-                    Event::Received {
-                        isolation: Isolation::ReadUncommitted,
-                        record,
-                        partition: P,
-                        offset: at,
-                        leader_epoch,
-                    }
+                    Event::Received { isolation, record, partition: P, offset: at, leader_epoch }
                 }
-                None => Event::Unreadable {
-                    isolation: Isolation::ReadUncommitted,
-                    partition: P,
-                    offset: at,
-                    what: Unreadable::Foreign,
-                },
+                None => Event::Unreadable { isolation, partition: P, offset: at, what: Unreadable::Foreign },
             };
             self.position += 1;
             self.tell(event);
@@ -493,18 +581,11 @@ impl World {
                         self.tell_or_keep(answer, is_late);
                     }
                 }
-                Question::Reread { isolation: _, partition, offset: asked } => {
+                Question::Reread { isolation, partition, offset: asked } => {
+                    assert_eq!(isolation, self.isolation(), "each class has its reader");
                     let outcome = self.reread(leader, fails, asked);
-                    self.tell_or_keep(
-                        Event::RereadTold {
-                            isolation: Isolation::ReadUncommitted,
-                            partition,
-                            offset: asked,
-                            begun,
-                            outcome,
-                        },
-                        is_late,
-                    );
+                    let told = Event::RereadTold { isolation, partition, offset: asked, begun, outcome };
+                    self.tell_or_keep(told, is_late);
                 }
             }
         }
@@ -519,14 +600,23 @@ impl World {
         if at < broker.log_start {
             return Reread::BelowLogStart { log_start: offset(broker.log_start) };
         }
-        if at >= broker.high_watermark {
-            return Reread::AtEnd { high_watermark: offset(broker.high_watermark) };
+        let (isolation, stable) = (self.isolation(), broker.last_stable());
+        let end = if isolation == Isolation::ReadCommitted { stable } else { broker.high_watermark };
+        if at >= end {
+            return Reread::AtEnd { high_watermark: offset(end) };
         }
-        match broker.log[at] {
-            super::cluster::Entry { epoch: number, record: Some(record) } => {
-                Reread::Found { record, leader_epoch: self.tells_epoch.then(|| epoch(number)) }
-            }
-            super::cluster::Entry { record: None, .. } => Reread::Other(Unreadable::Foreign),
+        let is_visible = |at: &usize| match isolation {
+            Isolation::ReadUncommitted => !broker.log[*at].is_control(),
+            Isolation::ReadCommitted => broker.is_visible_committed(*at),
+        };
+        let Some(next) = (at..end).find(is_visible) else {
+            return Reread::Failed { why: "nothing came in time".to_owned() };
+        };
+        let leader_epoch = self.tells_epoch.then(|| epoch(broker.log[next].epoch));
+        match broker.log[next].record {
+            _ if next > at => Reread::Beyond { next: offset(next), leader_epoch },
+            Some(record) => Reread::Found { record, leader_epoch },
+            None => Reread::Other(Unreadable::Foreign),
         }
     }
 }
