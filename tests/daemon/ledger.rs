@@ -47,7 +47,7 @@ impl Daemon {
     /// How far each reader has read each partition, as it is on disk.
     pub(crate) async fn positions_on_disk(&self) -> Vec<PartitionRow> {
         let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
-        let bodies: Vec<String> = sqlx::query_scalar("select body from canary_partition")
+        let bodies: Vec<String> = sqlx::query_scalar("select body from canary_position")
             .fetch_all(&mut ledger)
             .await
             .expect("it has positions");

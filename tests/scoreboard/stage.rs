@@ -317,7 +317,7 @@ impl Stage {
     pub(crate) fn last_words(&self) -> String {
         let log = self.daemon.log();
         let lines: Vec<&str> = log.lines().collect();
-        lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
+        lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n")
     }
 }
 
@@ -330,7 +330,8 @@ impl Drop for Stage {
     }
 }
 
-fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+/// Copies the files of a directory, those below it not.
+pub(crate) fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         if entry.file_type()?.is_file() {

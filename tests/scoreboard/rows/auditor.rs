@@ -7,7 +7,7 @@ use crate::daemon::{Daemon, Setup};
 use crate::kafka::proxy::{FETCH, Fault, Rule};
 use crate::oracle;
 use crate::outcome::Outcome;
-use crate::stage::{Run, Setting, Stage, TOPIC};
+use crate::stage::{Run, SOON, Setting, Stage, TOPIC, copy_files};
 use crate::verdict::of_class;
 use crate::watch::Seen;
 
@@ -107,7 +107,7 @@ pub(super) async fn frontier_back(run: Run) -> Outcome {
     let before = stage.seen();
     let (positions, logs) = (stage.daemon.positions_on_disk().await, stage.logs().await);
     // 167 + 167 + 166 offsets before the position of each partition.
-    let set_back = "update canary_partition set body = json_set(body, '$.frontier', \
+    let set_back = "update canary_position set body = json_set(body, '$.frontier', \
                     json_extract(body, '$.frontier') - case partition when 2 then 166 else 167 end)";
     let changed = stage.daemon.rewrite_ledger(set_back).await;
     let mut want = Vec::new();
@@ -153,20 +153,19 @@ pub(super) async fn two_at_once(run: Run) -> Outcome {
     let mut newer = Daemon::prepare(&Setup { bootstrap: &bootstrap, cluster: &lines, more: "" });
     stage.daemon.binary.clone_into(&mut newer.binary);
     std::fs::create_dir(newer.data()).expect("the directory is new");
-    for file in ["ledger.db", "history.db"] {
-        std::fs::copy(stage.daemon.data().join(file), newer.data().join(file)).expect("a backup is a copy");
-    }
+    // Its journals too: what it wrote last may be there alone.
+    copy_files(&stage.daemon.data(), &newer.data()).expect("a backup is a copy");
     stage.raise().await;
     newer.launch().await;
     stage.mark();
     let class = run.classes.first().cloned().unwrap_or_default();
     let told =
-        stage.daemon.await_findings("canary_second_instance", crate::stage::SOON, |found| !found.is_empty()).await;
+        stage.daemon.await_findings("canary_second_instance", SOON, |found| !found.is_empty()).await;
     // The older has stopped, the newer goes on.
     let sent = stage.seen().count(&class, "sent");
     let enough = |one: &serde_json::Value| one["delivered"].as_u64().is_some_and(|n| n >= 200);
     for class in &run.classes {
-        newer.await_canary(class, crate::stage::SOON, enough).await;
+        newer.await_canary(class, SOON, enough).await;
     }
     stage.daemon.await_turns(3).await;
     let after = stage.seen().count(&class, "sent");

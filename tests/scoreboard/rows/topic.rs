@@ -69,7 +69,7 @@ pub(super) async fn log_append_time(run: Run) -> Outcome {
 /// S27: the topic takes no record as large as a canary for a while.
 pub(super) async fn too_large(run: Run) -> Outcome {
     let mut stage = Stage::up(&run, Setting::default()).await;
-    stage.client.alter_topic(TOPIC, &[("max.message.bytes", "60")]).await.expect("the topic is altered");
+    stage.client.alter_topic(TOPIC, &[("max.message.bytes", "100")]).await.expect("the topic is altered");
     stage.last(4.0).await;
     stage.client.alter_topic(TOPIC, &[("max.message.bytes", "1048588")]).await.expect("the topic is altered");
     stage.mark();
