@@ -1,9 +1,11 @@
 //! The canary is forbidden something, or slowed down, by the cluster's own rules.
 
+use std::time::Duration;
+
 use super::elections::promised;
-use crate::kafka::{Operation, Options};
+use crate::kafka::{Error, Operation, Options, until};
 use crate::outcome::Outcome;
-use crate::stage::{Run, SOON, Setting, Stage, TOPIC};
+use crate::stage::{Run, Setting, Stage, TOPIC};
 
 /// S28: writing, then reading the canary's topic is forbidden for a while.
 pub(super) async fn forbidden(run: Run) -> Outcome {
@@ -24,13 +26,17 @@ pub(super) async fn forbidden(run: Run) -> Outcome {
     stage.client.deny(TOPIC, Operation::Read).await.expect("an ACL is made");
     let class = run.classes.first().cloned().unwrap_or_default();
     stage.until_seen("canaries are overdue", |seen| seen.count(&class, "overdue") >= 20).await;
-    let blind = stage.daemon.await_findings("monitor_blind", SOON, |found| !found.is_empty()).await;
+    let is_blind = until("it says that it is blind", Duration::from_secs(15), async || {
+        let found = stage.daemon.findings_of("monitor_blind").await;
+        if found.is_empty() { Err(Error::NotYet("no finding".to_owned())) } else { Ok(()) }
+    });
+    let is_blind = is_blind.await.is_ok();
     stage.client.deny_no_more(TOPIC, Operation::Read).await.expect("the ACL is taken back");
     stage.mark();
     let mut outcome = stage.verdict().await;
     promised(&mut outcome);
     outcome.exactly(&["acks1"], "lost", 0);
-    outcome.require(!blind.is_empty(), || "it does not say that it is blind".to_owned());
+    outcome.require(is_blind, || "it does not say that it is blind".to_owned());
     for (name, class) in outcome.classes.clone() {
         outcome.require(name == "acks0" || class.rejected > 0, || format!("{name}: nothing was rejected"));
     }
