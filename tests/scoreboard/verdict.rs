@@ -7,7 +7,7 @@ use kustody::audit::{RecordKey, RecordRow};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::oracle::{self, Logs, Truth, truth};
+use crate::oracle::{self, Truth, truth};
 use crate::outcome::{ClassOutcome, Count, Outcome};
 use crate::stage::{SOON, Stage};
 use crate::watch::Seen;
@@ -30,24 +30,14 @@ impl Stage {
     /// As [`verdict`](Self::verdict), without waiting for replicas and canaries.
     pub(crate) async fn judged(mut self) -> Outcome {
         let mut outcome = Outcome::default();
-        let rows = match self.settled().await {
-            Ok(rows) => rows,
-            Err(problem) => {
-                outcome.problems.push(problem);
-                self.daemon.records().await
-            }
-        };
-        let keys: BTreeSet<RecordKey> = rows.iter().map(|row| row.key).collect();
-        let logs = self.logs().await;
-        // Every acknowledgement on disk was there before the logs were read.
-        let mut compared = self.compared(&keys, &logs).await;
         let deadline = Instant::now() + SOON;
+        let mut compared = self.compared().await;
         while !compared.differences.is_empty() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            compared = self.compared(&keys, &logs).await;
+            compared = self.compared().await;
         }
         self.daemon.await_turns(3).await;
-        let compared = self.compared(&keys, &logs).await;
+        let compared = self.compared().await;
         outcome.detection_seconds = self.detection();
         outcome.loss_steps = self.steps();
         outcome.problems.extend(compared.differences);
@@ -78,15 +68,26 @@ impl Stage {
         outcome
     }
 
-    async fn compared(&self, keys: &BTreeSet<RecordKey>, logs: &Logs) -> Compared {
+    /// Takes both accounts anew: on a busy machine what is under way now may have got a fate of its own since the last.
+    async fn compared(&self) -> Compared {
+        let (mut truths, mut differences) = (BTreeMap::new(), Vec::new());
+        let settled = match self.settled().await {
+            Ok(rows) => rows,
+            Err(problem) => {
+                differences.push(problem);
+                self.daemon.records().await
+            }
+        };
+        let keys: BTreeSet<RecordKey> = settled.iter().map(|row| row.key).collect();
+        // Every acknowledgement on disk was there before the logs are read, and every verdict is read after them.
+        let logs = self.logs().await;
         let mut rows = self.daemon.records().await;
         rows.retain(|row| keys.contains(&row.key));
         // A whole round of the witness after the rows, so that it saw what they say.
         let answers = self.seen().answers;
         let seen = self.until_seen("the canary is asked for", |seen| seen.answers > answers + 1).await;
-        let (mut truths, mut differences) = (BTreeMap::new(), Vec::new());
         for class in &self.run.classes {
-            let truth = truth(class, &rows, logs);
+            let truth = truth(class, &rows, &logs);
             for (word, want) in &truth.counts {
                 let said = said(&seen, class, word);
                 if said != *want {

@@ -55,7 +55,7 @@ pub(super) async fn shrinking(run: Run) -> Outcome {
             outcome.note(format!("{copies} copies of {class} after records that were given up"));
         }
     }
-    for class in ["all", "idempotent", "transactional"] {
+    for class in ["all", "idempotent"] {
         outcome.at_least(class, "indeterminate_delivered", 1);
     }
     outcome
