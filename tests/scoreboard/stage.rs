@@ -265,7 +265,8 @@ impl Stage {
     /// Waits until every record that is on disk now has an outcome, and if acknowledged a verdict; returns these.
     pub(crate) async fn settled(&self) -> Result<Vec<RecordRow>, String> {
         let keys: std::collections::BTreeSet<_> = self.daemon.records().await.iter().map(|row| row.key).collect();
-        let deadline = Instant::now() + SOON;
+        const LIMIT: Duration = Duration::from_secs(30);
+        let deadline = Instant::now() + LIMIT;
         loop {
             let mut rows = self.daemon.records().await;
             rows.retain(|row| keys.contains(&row.key));
@@ -276,7 +277,7 @@ impl Stage {
             }
             if Instant::now() >= deadline {
                 let first = rows.iter().find(open);
-                return Err(format!("{left} records have no outcome or verdict after {SOON:?}, such as {first:?}"));
+                return Err(format!("{left} records have no outcome or verdict after {LIMIT:?}, such as {first:?}"));
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
