@@ -129,8 +129,10 @@ pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
         let is_trimmed = is_former || row.offset.is_some_and(|offset| offset.get() < start);
         let is_called = matches!(state.as_str(), "lost" | "truncated_after_delivery");
         if is_there || is_trimmed {
-            // What was read before it was trimmed stays delivered; what another topic took never was in its own.
-            let is_expired = if is_there { strays.contains(&row.key) } else { row.copies.is_empty() };
+            // What was read before it was trimmed stays delivered. What the next topic took is delivered and never was
+            // in its own: both words are true.
+            let is_stray = strays.contains(&row.key) && state == "expired";
+            let is_expired = if is_there { is_stray } else { row.copies.is_empty() };
             count("expired", u64::from(is_expired));
             if is_called && !row.resurfaced {
                 truth.called_lost.push(row.key);
