@@ -97,7 +97,9 @@ async fn play(results: &mut Results) -> anyhow::Result<()> {
 
 /// Plays a row; what panics in it, is written down as its failure.
 async fn played(row: &Row, run: Run) -> (Verdict, Outcome) {
-    let not_run = |reason: &str| (Verdict::NotRun, Outcome::not_run(reason));
+    let not_run = |reason: &str| {
+        (Verdict::NotRun, Outcome { problems: vec![format!("not run: {reason}")], ..Outcome::default() })
+    };
     let play = match row.play {
         Ok(play) => play,
         Err(reason) => return not_run(reason),
@@ -109,7 +111,6 @@ async fn played(row: &Row, run: Run) -> (Verdict, Outcome) {
     let stage = tokio::task::LocalSet::new();
     let played = stage.spawn_local(play(run));
     match stage.run_until(played).await {
-        Ok(outcome) if outcome.not_run.is_some() => (Verdict::NotRun, outcome),
         Ok(outcome) if outcome.problems.is_empty() => (Verdict::Passed, outcome),
         Ok(outcome) => (Verdict::Failed, outcome),
         Err(panicked) => {

@@ -47,21 +47,12 @@ pub(crate) struct Outcome {
     pub(crate) problems: Vec<String>,
     /// What else was seen.
     pub(crate) notes: Vec<String>,
-    /// Why it could not be played here.
-    #[serde(skip)]
-    pub(crate) not_run: Option<String>,
     /// What a peer beside us counted, by its own words.
     #[serde(default)]
     pub(crate) peer: BTreeMap<String, f64>,
 }
 
 impl Outcome {
-    /// It could not be played here.
-    pub(crate) fn not_run(reason: &str) -> Self {
-        let reason = format!("not run: {reason}");
-        Self { not_run: Some(reason.clone()), problems: vec![reason], ..Self::default() }
-    }
-
     /// Notes a problem unless it holds.
     pub(crate) fn require(&mut self, holds: bool, problem: impl FnOnce() -> String) {
         if !holds {

@@ -159,8 +159,7 @@ pub(super) async fn two_at_once(run: Run) -> Outcome {
     newer.launch().await;
     stage.mark();
     let class = run.classes.first().cloned().unwrap_or_default();
-    let told =
-        stage.daemon.await_findings("canary_second_instance", SOON, |found| !found.is_empty()).await;
+    let told = stage.daemon.await_findings("canary_second_instance", SOON, |found| !found.is_empty()).await;
     // The older has stopped, the newer goes on.
     let sent = stage.seen().count(&class, "sent");
     let enough = |one: &serde_json::Value| one["delivered"].as_u64().is_some_and(|n| n >= 200);
