@@ -11,9 +11,8 @@ pub(crate) const KAFKA_PROPERTIES: &[&str] = &["bootstrap.servers", "security.pr
 /// Those that matter to the canary's clients alone.
 const CANARY_PROPERTIES: &[&str] = &["message.timeout.ms", "request.timeout.ms"];
 
-/// Canary classes of the contract, and those this version can send.
+/// Canary classes of the contract.
 const CLASSES: &[&str] = &["acks0", "acks1", "all", "idempotent", "transactional"];
-const CLASSES_BUILT: &[&str] = &["acks1", "all", "idempotent"];
 
 /// Every broken rule.
 pub(crate) fn problems(config: &Config) -> Vec<String> {
@@ -72,11 +71,6 @@ fn of_cluster(cluster: &ClusterConfig, problems: &mut Vec<String>) {
     for class in &canary.classes {
         if !CLASSES.contains(&class.as_str()) {
             problems.push(format!("{at}: canary.classes: {class:?} is no class; there are {}", CLASSES.join(", ")));
-        } else if !CLASSES_BUILT.contains(&class.as_str()) {
-            problems.push(format!(
-                "{at}: canary.classes: {class:?} is not built into this version; take {}",
-                CLASSES_BUILT.join(", ")
-            ));
         }
     }
     repeated(&format!("{at}: canary.classes: class"), canary.classes.iter().map(String::as_str), problems);

@@ -119,7 +119,7 @@ pub(crate) const KEYS: &[Key] = &[
         "canary.classes",
         List,
         Some("[\"idempotent\"]"),
-        "Which classes are sent: of `acks1`, `all`, `idempotent`.",
+        "Which classes are sent: of `acks0`, `acks1`, `all`, `idempotent`, `transactional`.",
     ),
     key(
         Cluster,

@@ -80,7 +80,6 @@ webhook.url = "ftp://x"
     cluster "a": kafka: "bootstrap.servers" is missing; give host:port, several by commas
     cluster "a": kafka: "security.protocol": "SASL_SSL" is not built into this version; take "plaintext"
     cluster "a": kafka: "sasl.username" is not honoured by the poll plane of this version; take it out (known: bootstrap.servers, security.protocol, client.id; of the canary message.timeout.ms, request.timeout.ms)
-    cluster "a": canary.classes: "acks0" is not built into this version; take acks1, all, idempotent
     cluster "a": canary.classes: "bogus" is no class; there are acks0, acks1, all, idempotent, transactional
     cluster "a": kafka: "bootstrap.servers": "nowhere" is not host:port
     cluster "a": poll.deadline: must not be longer than 1m
