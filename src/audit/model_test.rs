@@ -120,6 +120,9 @@ proptest! {
         }
         world.heal();
         world.check_recall();
+        if tells_epoch {
+            world.check_swallowed();
+        }
     }
 
     #[test]

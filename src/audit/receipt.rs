@@ -151,6 +151,7 @@ impl Ledger {
             Some(known) => known.leader_epoch = known.leader_epoch.max(copy.leader_epoch),
             None => record.copies.push(copy),
         }
+        record.read_of = Some(told.topic_id);
         let copies = record.copies.len();
         record.gone.retain(|gone| *gone != copy.offset || copy.partition != key.partition);
         let is_at_home = copy.partition == key.partition;

@@ -29,7 +29,7 @@ const OFFSETS_ASKED: u64 = 64;
 const OFFSETS_MAX: usize = 256;
 
 /// So many records of a partition are searched for at once.
-const SEARCHES_AT_ONCE: usize = 128;
+const SEARCHES_AT_ONCE: usize = 64;
 
 /// So many re-reads for searches are asked for at once: each takes a fresh connection.
 const REREADS_AT_ONCE: usize = 32;
@@ -226,27 +226,41 @@ impl Ledger {
             let sent = self.records.get(neighbour).and_then(|record| record.sent.mono);
             sent.is_some_and(|sent| links.is_one(sent, passed))
         };
-        let neighbour = self.received_before(key).filter(is_on_the_same).and_then(|earlier| self.anchor_of(earlier));
-        let anchors = || [record.floor, neighbour].into_iter().flatten().filter(|anchor| anchor.offset < before.offset);
+        let neighbour = self.received_before(key).find(is_on_the_same).and_then(|earlier| self.anchor_of(earlier));
+        let mut anchors = self.anchors(key, record);
+        anchors.extend(neighbour);
+        anchors.retain(|anchor| anchor.offset < before.offset);
         // Both in one term: its leader appended the record between them. Else the earlier one has to stand still.
-        let after = anchors()
-            .filter(|anchor| anchor.epoch == before.epoch)
-            .max_by_key(|anchor| anchor.offset)
-            .or_else(|| {
-                anchors()
-                    .filter(|anchor| anchor.epoch < before.epoch)
-                    .filter(|anchor| proof::is_of_epoch(&lane.answers, anchor.offset, anchor.epoch))
-                    .max_by_key(|anchor| anchor.offset)
-            })?;
+        let in_one_term =
+            anchors.iter().filter(|anchor| anchor.epoch == before.epoch).max_by_key(|anchor| anchor.offset);
+        let after = match in_one_term.copied() {
+            Some(after) => Some(after),
+            None => lane.standing(&anchors, record.acked?)?,
+        };
         Some(Limits {
             by: SearchedBy::SameConnection,
-            from: after.offset.next(),
+            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
             to: before.offset,
-            low: after.epoch,
+            low: after.map_or(before.epoch, |after| after.epoch),
             high: before.epoch,
             told: None,
             passed,
         })
+    }
+
+    /// Records that were read before this one was sent: in any log that has both it lies behind them. The epoch sighted
+    /// before the send is no such bound: a replaced leader that does not know it appends in an older one.
+    fn anchors(&self, key: RecordKey, record: &Tracked) -> Vec<Anchor> {
+        let was_read_before = |earlier: &RecordKey| {
+            let received = self.records.get(earlier).and_then(|record| record.received);
+            received.zip(record.sent.mono).is_some_and(|(received, sent)| received.mono.is_none_or(|mono| mono <= sent))
+        };
+        let earlier = self.received_before(key).filter(was_read_before).filter_map(|earlier| self.anchor_of(earlier));
+        let mut anchors: Vec<Anchor> = record.floor.into_iter().chain(earlier).collect();
+        let epochs: BTreeSet<LeaderEpoch> = anchors.iter().map(|anchor| anchor.epoch).collect();
+        let latest: BTreeSet<LeaderEpoch> = epochs.into_iter().rev().take(EPOCHS_BETWEEN).collect();
+        anchors.retain(|anchor| latest.contains(&anchor.epoch));
+        anchors
     }
 
     /// Rule (b): the reader is beyond the last epoch that it can have been appended in.
@@ -256,24 +270,14 @@ impl Ledger {
         if position.read_epoch <= Some(high) {
             return None;
         }
-        let end_of = |epoch: LeaderEpoch| lane.answers.get(&epoch).filter(|_| lane.is_answered(epoch, acked));
-        let told = *end_of(high)?;
+        let told = *lane.answers.get(&high).filter(|_| lane.is_answered(high, acked))?;
         let to = told.answer.end.end_offset;
         if position.frontier < Some(to) {
             return None;
         }
         let low = record.bracket.low.or(LeaderEpoch::new(0))?.min(high);
-        let standing = |anchor: &Anchor| proof::is_of_epoch(&lane.answers, anchor.offset, anchor.epoch);
-        let from = match (record.floor.filter(standing), low.previous()) {
-            (Some(floor), _) => floor.offset.next(),
-            (None, Some(before)) => {
-                let before = end_of(before)?.answer;
-                let log_start = before.log_start.max(told.answer.log_start);
-                // An epoch that is said to begin at the log start may have begun before it.
-                if before.end.end_offset > log_start { before.end.end_offset } else { Offset::ZERO }
-            }
-            (None, None) => Offset::ZERO,
-        };
+        let after = lane.standing(&self.anchors(key, record), acked)?;
+        let from = after.map_or(Offset::ZERO, |after| after.offset.next());
         let passed = position.read_epoch_since.unwrap_or_default().max(acked.mono.unwrap_or_default());
         Some(Limits { by: SearchedBy::LaterEpoch, from: from.min(to), to, low, high, told: Some(told), passed })
     }
@@ -281,6 +285,9 @@ impl Ledger {
     /// The offsets that a fresh connection has to be asked for; nothing where they are too many.
     fn offsets_to_ask(&self, key: RecordKey, limits: &Limits, lane: &Lane) -> Option<BTreeSet<Offset>> {
         let size = u64::try_from(limits.to.get().saturating_sub(limits.from.get())).unwrap_or(0);
+        if size > u64::try_from(self.records.len() + OFFSETS_MAX).unwrap_or(u64::MAX) {
+            return None;
+        }
         let known = if size > OFFSETS_ASKED { self.received_within(key, limits, lane) } else { BTreeSet::new() };
         if size > u64::try_from(known.len() + OFFSETS_MAX).unwrap_or(u64::MAX) {
             return None;
@@ -292,7 +299,9 @@ impl Ledger {
     /// Where our own reader received other records of this history.
     fn received_within(&self, key: RecordKey, limits: &Limits, lane: &Lane) -> BTreeSet<Offset> {
         let isolation = Isolation::of(key.class);
-        let others = self.records.iter().filter(|(other, _)| Isolation::of(other.class) == isolation);
+        let others = self.records.iter().filter(|(other, record)| {
+            Isolation::of(other.class) == isolation && record.read_of.is_some() && record.read_of == self.topic_id
+        });
         let copies = others.flat_map(|(_, record)| &record.copies).filter(|copy| copy.partition == key.partition);
         copies
             .filter(|copy| (limits.from..limits.to).contains(&copy.offset))
@@ -308,15 +317,17 @@ impl Ledger {
         later.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
     }
 
-    /// The nearest earlier one.
-    fn received_before(&self, key: RecordKey) -> Option<RecordKey> {
+    /// The nearest earlier ones, from the nearest on.
+    fn received_before(&self, key: RecordKey) -> impl Iterator<Item = RecordKey> {
         let earlier = self.records.range(RecordKey { sequence: 0, ..key }..key).rev();
-        earlier.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+        earlier.take(NEIGHBOURS).filter(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
     }
 
     /// Where a record was read first.
     fn anchor_of(&self, key: RecordKey) -> Option<Anchor> {
-        let record = self.records.get(&key)?;
+        // An offset in another life of the topic is none in this.
+        let record =
+            self.records.get(&key).filter(|record| record.read_of.is_some() && record.read_of == self.topic_id)?;
         let copy = record.copies.iter().find(|copy| copy.partition == key.partition)?;
         Some(Anchor { offset: copy.offset, epoch: copy.leader_epoch? })
     }
@@ -335,15 +346,16 @@ impl Ledger {
             let mut epochs: BTreeSet<LeaderEpoch> = BTreeSet::new();
             if let Some(high) = record.bracket.high {
                 let low = record.bracket.low.unwrap_or(high).min(high);
-                epochs.extend([low.previous(), Some(low), Some(high)].into_iter().flatten());
+                epochs.extend([low, high]);
                 let between = std::iter::successors(high.previous(), |epoch| epoch.previous());
                 epochs.extend(between.take_while(|epoch| *epoch > low).take(EPOCHS_BETWEEN));
             }
             let isolation = Isolation::of(key.class);
             let offsets = record.search.iter().flat_map(|search| &search.offsets);
             let shown = offsets.filter_map(|offset| lane.looks.of(isolation, *offset)?.epoch);
-            let floor = record.floor.map(|floor| floor.epoch);
-            for epoch in floor.into_iter().chain(shown) {
+            let anchored: BTreeSet<LeaderEpoch> =
+                self.anchors(*key, record).iter().map(|anchor| anchor.epoch).collect();
+            for epoch in anchored.into_iter().chain(shown) {
                 epochs.extend([Some(epoch), epoch.previous()].into_iter().flatten());
             }
             wanted.extend(epochs.into_iter().filter(|epoch| !lane.is_answered(*epoch, acked)));
@@ -492,6 +504,16 @@ impl Lane {
     fn is_of_term(&self, place: Offset, epoch: LeaderEpoch, high: LeaderEpoch) -> bool {
         let answers_count = || self.answers.values().all(|told| told.answer.current >= high);
         epoch >= high || (answers_count() && proof::is_of_epoch(&self.answers, place, epoch))
+    }
+
+    /// The furthest of these that is in the present leader's log, if any; nothing before it was asked of all.
+    fn standing(&self, anchors: &[Anchor], since: When) -> Option<Option<Anchor>> {
+        let mut epochs = anchors.iter().flat_map(|anchor| [Some(anchor.epoch), anchor.epoch.previous()]).flatten();
+        if !epochs.all(|epoch| self.is_answered(epoch, since)) {
+            return None;
+        }
+        let stands = |anchor: &&Anchor| proof::is_of_epoch(&self.answers, anchor.offset, anchor.epoch);
+        Some(anchors.iter().filter(stands).max_by_key(|anchor| anchor.offset).copied())
     }
 
     /// True when what a fresh connection showed is of the log in question, and not of a replaced leader's.

@@ -8,7 +8,7 @@ use super::saved::{Bracket, Copy, RecordRow};
 use super::search::{Anchor, Search};
 use super::state::State;
 use super::when::When;
-use crate::model::{BrokerId, Offset, PartitionId};
+use crate::model::{BrokerId, Offset, PartitionId, TopicId};
 
 /// What the ledger knows of one record.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Tracked {
     /// Offsets of copies that were truncated.
     pub(super) gone: Vec<Offset>,
     pub(super) received: Option<When>,
+    /// The life of the topic that it named when this process read it: its offsets are offsets of that one.
+    pub(super) read_of: Option<TopicId>,
     pub(super) on_time: Option<bool>,
     pub(super) settled: Option<When>,
     pub(super) of_former_topic: bool,
@@ -53,6 +55,7 @@ impl Tracked {
             copies: Vec::new(),
             gone: Vec::new(),
             received: None,
+            read_of: None,
             on_time: None,
             settled: None,
             of_former_topic: false,

@@ -53,6 +53,12 @@ impl World {
         !is_pending && self.ledger.inquiries.is_empty() && self.ledger.questions(self.now).is_empty()
     }
 
+    /// Only such wait that nothing more can be learned of: without an offset, and without limits to search in.
+    fn is_stuck(&self) -> bool {
+        let mut pending = self.ledger.records.values().filter(|record| record.state == State::Pending);
+        pending.all(|record| record.offset.is_none() && record.search.is_none())
+    }
+
     /// The sums are those of the records, as long as none was forgotten.
     fn check_replay(&self, counts: Counts) {
         let mut replayed = Counts::default();
@@ -99,7 +105,11 @@ impl World {
         self.report(usize::MAX);
         for round in 0..40 {
             self.step(Op::Deliver);
+            self.step(Op::LookAtLink);
             self.mark_again();
+            if round > 12 && self.is_stuck() {
+                break;
+            }
             if round > 3 && self.is_quiet() {
                 return;
             }
@@ -120,6 +130,22 @@ impl World {
             self.step(Op::Wait { millis: 100 });
             self.step(Op::Answer { leader: 0, fails: false, is_late: false });
             self.check();
+        }
+    }
+
+    /// What was swallowed on a connection that held, in a term that held, is found out.
+    pub(super) fn check_swallowed(&self) {
+        let leader = self.cluster.acting().expect("all is healed");
+        let broker = &self.cluster.brokers[leader];
+        for (key, number, known) in &self.swallowed {
+            let holds = *number == self.link.number && known.leader == Some(leader);
+            let is_same_term = (known.life, known.epoch) == (broker.known.life, broker.known.epoch);
+            let Some(record) = self.ledger.records.get(key).filter(|record| record.acked.is_some()) else { continue };
+            let is_of_this_life =
+                self.cluster.acked.get(key).is_some_and(|(_, _, truth)| truth.known_life == known.life);
+            if holds && is_same_term && broker.log_start == 0 && is_of_this_life {
+                assert_eq!(record.state, State::Lost, "{key:?} was swallowed and is {record:?}");
+            }
         }
     }
 

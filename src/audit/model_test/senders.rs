@@ -93,6 +93,9 @@ impl World {
         let broker = self.tells_broker.then(|| super::world::broker_id(leader));
         self.reports.push_back(Event::Acked { key, offset: None, broker });
         if fate == Fate::Swallowed {
+            if self.looked_at == Some(self.link.number) {
+                self.swallowed.push((key, self.link.number, known));
+            }
             return;
         }
         self.link.queue.push_back((record, known));

@@ -169,6 +169,10 @@ pub(super) struct World {
     pub(super) link: Link,
     /// What was on its way when its connection broke.
     pub(super) orphans: Vec<Link>,
+    /// What was swallowed, on which connection, by whom, and in which epoch.
+    pub(super) swallowed: Vec<(RecordKey, u64, super::cluster::Metadata)>,
+    /// The connection that was looked at last.
+    pub(super) looked_at: Option<u64>,
 }
 
 /// One transaction, as its coordinator knows it.
@@ -232,6 +236,8 @@ impl World {
             transactions: BTreeMap::new(),
             link: Link::default(),
             orphans: Vec::new(),
+            swallowed: Vec::new(),
+            looked_at: None,
         };
         world.sight_topic(0, false);
         world.sight(false);
@@ -272,6 +278,7 @@ impl World {
             Op::Disconnect => self.disconnect(),
             Op::LookAtLink => {
                 let link = self.link.broker.map(|_| self.link.number);
+                self.looked_at = link;
                 self.tell(Event::LinkSighted { class: self.class, partition: P, link });
             }
             Op::Report { n } => self.report(n),
@@ -356,6 +363,8 @@ impl World {
             transaction.decided.get_or_insert(false);
         }
         self.disconnect();
+        self.swallowed.clear();
+        self.looked_at = None;
         self.unsent.clear();
         self.reports.clear();
         self.late.clear();
