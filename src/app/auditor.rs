@@ -21,7 +21,9 @@ use super::proof::{Answer, Answers, Moved, Prover, Stopped};
 use super::view::{AuditView, Viewer};
 use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, SloOptions, Step, placement};
 use crate::canary::topic::TopicPlan;
-use crate::canary::{Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, TransactionMix};
+use crate::canary::{
+    Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, Standstill, TransactionMix,
+};
 use crate::clock::Clock;
 use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName};
 use crate::store::Store;
@@ -361,7 +363,8 @@ impl Auditor {
         }
         self.reserve(now);
         let coverage = placement::coverage(&self.leaders, &self.brokers);
-        let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, self.paused.clone());
+        let paused = self.paused.clone().or_else(|| self.standstill());
+        let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, paused);
         let written = self.flusher.written(now).await;
         self.hand_over(written);
         let nothing_to_write = self.flusher.begin_when_due(&mut self.parts.ledger, now, revised);
@@ -388,6 +391,17 @@ impl Auditor {
                 self.flusher.reserve(Block { class, partition, sequences });
             }
         }
+    }
+
+    /// Which classes do not send now, and why.
+    fn standstill(&self) -> Option<String> {
+        let still = self.link.as_ref()?.canary.standstills();
+        let told = still.iter().map(|(class, why)| match why {
+            Standstill::Waiting { why } => format!("class {class} waits: {why}"),
+            Standstill::Fenced { why } => format!("class {class} was fenced by a newer instance: {why}"),
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// Lets the pacer send what is reserved on disk.

@@ -148,7 +148,7 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
         CanaryLossKind::Overdue => "overdue_offsets",
     };
     // Of records without an offset, the ledger tells the first that they could have been at.
-    if offsets.first().is_some() || !evidence.contains_key("offset") {
+    if !offsets.is_empty() || !evidence.contains_key("offset") {
         evidence.insert("offset".to_owned(), json!(offsets.first()));
     }
     evidence.insert("leader_epoch".to_owned(), json!(loss.leader_epoch));
