@@ -363,7 +363,7 @@ impl Auditor {
         }
         self.reserve(now);
         let coverage = placement::coverage(&self.leaders, &self.brokers);
-        let paused = self.paused.clone().or_else(|| self.standstill());
+        let paused = self.paused.clone().or_else(|| self.flusher.trouble()).or_else(|| self.standstill());
         let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, paused);
         let written = self.flusher.written(now).await;
         self.hand_over(written);

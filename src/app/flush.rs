@@ -36,6 +36,8 @@ pub(super) struct Flusher {
     /// After a failure nothing is tried before this; the pause doubles up to [`LONGEST_PAUSE`].
     retry_at: Duration,
     pause: Duration,
+    /// Why the last transaction failed, until one succeeds.
+    trouble: Option<String>,
     pub(super) journal: Journal,
 }
 
@@ -50,6 +52,7 @@ impl Flusher {
             at: Duration::ZERO,
             retry_at: Duration::ZERO,
             pause: FIRST_PAUSE,
+            trouble: None,
             journal,
         }
     }
@@ -103,19 +106,29 @@ impl Flusher {
                 self.journal.note(now, || Step::Kept);
                 self.unsaved = None;
                 self.pause = FIRST_PAUSE;
+                self.trouble = None;
                 return running.blocks;
             }
             // No reservation on disk, no sending: the pacer runs dry by itself.
             Ok(Err(error)) if self.pause == FIRST_PAUSE => {
+                self.trouble = Some(error.to_string());
                 tracing::error!(%error, "the canary's ledger was not written, the canary pauses until it is");
             }
             Ok(Err(error)) => tracing::debug!(%error, "the canary's ledger was not written again"),
-            Err(error) => tracing::error!(%error, "the writing of the ledger ended without a result"),
+            Err(error) => {
+                self.trouble = Some(error.to_string());
+                tracing::error!(%error, "the writing of the ledger ended without a result");
+            }
         }
         self.retry_at = now.mono + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.waiting.splice(0..0, running.blocks);
         Vec::new()
+    }
+
+    /// Why nothing is sent beyond what is reserved on disk already, if so.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.as_ref().map(|why| format!("its ledger cannot be written: {why}"))
     }
 
     /// Writes all that is left, and waits for it.
