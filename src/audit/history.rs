@@ -76,6 +76,12 @@ impl LeaderHistory {
         self.current() != before
     }
 
+    /// There are these brokers too, whether they ever told of this partition or not: one that was met in another life of
+    /// the topic may lead in this one before it is met again.
+    pub(super) fn know(&mut self, brokers: &BTreeSet<BrokerId>) {
+        self.known.extend(brokers);
+    }
+
     /// The highest epoch by each broker's latest answer, and its leader. By the latest, not the highest ever: a broker
     /// that still shows the former topic's epochs right after a re-creation must not poison it for good.
     pub(super) fn current(&self) -> Option<(LeaderEpoch, Option<BrokerId>)> {

@@ -320,7 +320,7 @@ impl Ledger {
         let by_answer =
             |told: &Told, reread: Option<Reread>| match told.answer.broker.and_then(|broker| self.named.get(&broker)) {
                 Some(named) if Some(named.id) != self.topic_id => Decision::Wait,
-                Some(named) if named.begun.mono >= told.at.mono => {
+                Some(named) if named.begun.mono >= told.at.mono && self.is_undisputed() => {
                     Decision::Gone { epoch_answer: Some(told.answer), reread }
                 }
                 Some(_) => Decision::AwaitTopicSince(told.at.mono),

@@ -92,6 +92,11 @@ pub(super) fn says(told: &Told, place: Place) -> Says {
 /// True when the answers show that `offset` was appended in just this epoch in the log of `current`. By log matching
 /// (one leader per epoch, one record per offset) what another read found there in that epoch is there now.
 pub(super) fn is_of_epoch(answers: &BTreeMap<LeaderEpoch, Told>, offset: Offset, epoch: LeaderEpoch) -> bool {
+    // An epoch below all that a log knows is said to end where the log starts, whether it was ever there or not.
+    let log_start = answers.values().map(|told| told.answer.log_start).max();
+    if log_start.is_none_or(|start| offset < start) {
+        return false;
+    }
     let ends = |asked: LeaderEpoch| answers.get(&asked).map(|told| told.answer.end);
     let is_in = ends(epoch).is_some_and(|end| end.leader_epoch == epoch && offset < end.end_offset);
     let is_not_before = match epoch.previous() {
@@ -212,6 +217,8 @@ mod tests {
             ("only its end", answers(&[told(2, 4, (2, 80), 0)]), false),
             ("it begins later", answers(&[told(1, 4, (1, 61), 0), told(2, 4, (2, 80), 0)]), false),
             ("it ends before", answers(&[told(1, 4, (1, 50), 0), told(2, 4, (2, 60), 0)]), false),
+            ("below the log start nobody knows", answers(&[told(1, 4, (1, 50), 0), told(2, 4, (2, 80), 61)]), false),
+            ("at the log start it is known", answers(&[told(1, 4, (1, 50), 0), told(2, 4, (2, 80), 60)]), true),
             ("it is not there at all", answers(&[told(1, 4, (1, 50), 0), told(2, 4, (1, 80), 0)]), false),
         ];
         for (name, answers, want) in cases {

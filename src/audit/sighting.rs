@@ -130,6 +130,7 @@ impl Ledger {
             round.iter().flat_map(|sighting| sighting.partitions.keys().copied()).collect();
         for partition in &partitions {
             let lane = self.lanes.entry(*partition).or_default();
+            lane.leaders.know(&self.heard);
             if lane.leaders.note(*partition, &round, at) {
                 lane.ask = super::lane::Ask::default();
                 let current = lane.current();
@@ -179,6 +180,13 @@ impl Ledger {
         }
     }
 
+    /// True when no broker, silent by now or not, named another id last that is no former one: it may be right, and have
+    /// acknowledged what nobody else has.
+    pub(super) fn is_undisputed(&self) -> bool {
+        let own = self.topic_id;
+        self.named.values().all(|named| Some(named.id) == own || self.former_topics.contains(&named.id))
+    }
+
     /// Who was asked before it was sighted is asked again once it is.
     fn hear(&mut self, sightings: &[EpochSighting]) {
         let was_waited_for = sightings.iter().any(|seen| self.unheard.contains(&seen.broker));
@@ -195,13 +203,10 @@ impl Ledger {
     fn confirm_topic(&mut self, sightings: &[EpochSighting], at: Moment) {
         let brokers: BTreeSet<BrokerId> = sightings.iter().map(|seen| seen.broker).collect();
         let is_same = sightings.iter().all(|seen| seen.topic_id.is_none() || seen.topic_id == self.topic_id);
-        // A silent broker that named another id last may be right.
         let own = self.topic_id;
-        let is_undisputed =
-            self.named.values().all(|named| Some(named.id) == own || self.former_topics.contains(&named.id));
         let is_whole = self.answering().all(|broker| brokers.contains(broker));
         let begun = sightings.iter().map(|seen| seen.begun.mono).min();
-        if let Some(begun) = begun.filter(|_| is_same && is_whole && is_undisputed && own.is_some()) {
+        if let Some(begun) = begun.filter(|_| is_same && is_whole && self.is_undisputed() && own.is_some()) {
             self.round_seen = self.round_seen.max(Some(begun));
         }
         if !brokers.is_empty() {
@@ -217,11 +222,16 @@ impl Ledger {
     fn bound(&mut self, partitions: &BTreeSet<PartitionId>, at: Moment) {
         let open: Vec<RecordKey> =
             self.unbounded.iter().filter(|key| partitions.contains(&key.partition)).copied().collect();
+        let is_undisputed = self.is_undisputed();
         for key in open {
             let (Some(record), Some(lane)) = (self.records.get_mut(&key), self.lanes.get(&key.partition)) else {
                 self.unbounded.remove(&key);
                 continue;
             };
+            // Nobody knows who acknowledged it: perhaps one that is in another life of the topic, of other epochs.
+            if record.broker.is_none() && !is_undisputed {
+                continue;
+            }
             let Some(acked) = record.acked else { continue };
             let high = lane.leaders.highest_epoch_of(acked, record.broker, self.options.grace);
             if high.is_some() {

@@ -309,6 +309,28 @@ fn only_the_broker_that_answers_has_to_confirm_the_topic() {
             "pending 1",
         ),
         (
+            "a broker that is silent by now named another life",
+            |s| {
+                s.ack(0, 100);
+                s.wait(5);
+                s.quiet(0);
+                let own = std::mem::replace(&mut s.topic, TopicId([9; 16]));
+                s.sight(&[(4, 4, 1)]);
+                s.topic = own;
+                s.wait(1);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.wait(6);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.wait(1);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.wait(1);
+                told(s);
+                s.wait(1);
+                s.topic();
+            },
+            "pending 1",
+        ),
+        (
             "it was still in a former life when it was asked",
             |s| {
                 s.ack(0, 100);

@@ -267,6 +267,27 @@ fn a_restart_remembers_former_lives_and_a_restored_ledger_makes_no_duplicates() 
             "pending 1",
         ),
         (
+            "acknowledged by nobody knows whom, and one broker was in another life",
+            |s| {
+                s.ledger.reserve(CLASS, P, 1);
+                let own = std::mem::replace(&mut s.topic, TopicId([9; 16]));
+                s.sight(&[(4, 4, 0)]);
+                s.topic = own;
+                s.ack(0, 100);
+                s.wait(6);
+                s.quiet(0);
+                s.flush();
+                s.crash();
+                s.sight(&[(1, 1, 0), (2, 1, 0), (3, 1, 0)]);
+                s.wait(20);
+                s.end(0, 0, (0, 90), 0);
+                s.reread(100, Reread::AtEnd { high_watermark: offset(90) });
+                s.wait(1);
+                s.topic();
+            },
+            "pending 1",
+        ),
+        (
             "the same, and nobody ever named the other id before",
             |s| {
                 s.ledger.reserve(CLASS, P, 1);

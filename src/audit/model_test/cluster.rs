@@ -137,6 +137,8 @@ pub(super) struct Truth {
     pub(super) epoch: i32,
     /// It was once not where its ack says, in the log of the acting leader of the highest epoch.
     pub(super) was_gone: bool,
+    /// The same, though the log start may have been beyond the offset: cut off, and not trimmed.
+    pub(super) was_cut: bool,
     /// The log start once was beyond it.
     pub(super) was_trimmed: bool,
     /// The life of the topic that the auditor knew when it sent the record.
@@ -386,6 +388,7 @@ impl Cluster {
             truth.was_trimmed |= at < *log_start;
             let is_there = log.get(at).and_then(|entry| entry.record).is_some_and(|record| record.key == *key);
             truth.was_gone |= at >= *log_start && !is_there;
+            truth.was_cut |= !is_there;
         };
         for (key, (life, at, truth)) in &mut self.acked {
             judge(key, *life, *at, truth);

@@ -453,7 +453,7 @@ impl World {
         let epoch = self.cluster.brokers[leader].known.epoch;
         self.cluster
             .acked
-            .insert(key, (life, at, Truth { epoch, known_life, was_gone: life < known_life, was_trimmed: false }));
+            .insert(key, (life, at, Truth { epoch, known_life, was_gone: life < known_life, ..Truth::default() }));
         let broker = self.tells_broker.then(|| broker_id(leader));
         self.reports.push_back(Event::Acked { key, offset: told, broker });
     }
