@@ -1,5 +1,7 @@
 //! Verdicts: what follows from answers, re-reads and the topic's id together.
 
+use std::time::Duration;
+
 use super::anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
 use super::event::Reread;
 use super::ledger::Ledger;
@@ -66,7 +68,7 @@ fn written_in(record: &Tracked, kind: AnomalyKind) -> Option<LeaderEpoch> {
 enum Decision {
     Wait,
     /// All is there but a sighting of the topic begun after this.
-    AwaitTopicSince(std::time::Duration),
+    AwaitTopicSince(Duration),
     Gone {
         epoch_answer: Option<EpochAnswer>,
         reread: Option<Reread>,
@@ -247,14 +249,26 @@ impl Ledger {
             // The reader will come to it itself.
             return;
         };
+        let took = record.sent.until(passed);
+        self.skipped(key, copy, took, at);
+    }
+
+    /// Our own reader passed a record that a fresh connection found: it would have been received after `took`.
+    pub(super) fn skipped(&mut self, key: RecordKey, copy: Copy, took: Duration, at: Moment) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let is_on_time = took <= self.options.deliver_within;
         record.copies.push(copy);
         record.received = Some(When::from(at));
-        let is_on_time = record.sent.until(passed) <= self.options.deliver_within;
         record.on_time = Some(is_on_time);
         self.consumer_skipped += 1;
         self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at);
         let skipped = Loss::seen(key, copy.offset);
         self.state_anomaly(AnomalyKind::ConsumerSkipped, &skipped, copy.leader_epoch, at);
+    }
+
+    /// Reads by name cannot tell a topic from its successor: a round begun since then in which its id was seen does.
+    pub(super) fn is_confirmed_since(&self, since: Duration) -> bool {
+        self.topic_seen.min(self.round_seen).is_some_and(|seen| seen >= since)
     }
 
     pub(super) fn judge_all(&mut self, at: Moment) {
@@ -309,8 +323,7 @@ impl Ledger {
         };
         let Some(inquiry) = record.inquiry.as_ref() else { return Decision::Wait };
         let after = |since: Moment, epoch_answer: Option<EpochAnswer>, reread: Option<Reread>| {
-            // Reads by name cannot tell a topic from its successor: the id seen afterwards does.
-            if self.topic_seen.min(self.round_seen).is_some_and(|seen| seen >= since.mono) {
+            if self.is_confirmed_since(since.mono) {
                 Decision::Gone { epoch_answer, reread }
             } else {
                 Decision::AwaitTopicSince(since.mono)
@@ -360,14 +373,10 @@ impl Ledger {
         // A leader that was replaced may still answer out of its old log. What it shows counts if the record there is
         // of a term not below the ack's, if the present leader's epochs cover it, or if no such leader is left.
         let all_know = || lane.leaders.settled_since(high).is_some_and(|since| since <= begun.mono);
-        let is_of_term = |place: Offset, epoch: LeaderEpoch| {
-            let answers_count = lane.answers.values().all(|told| told.answer.current >= high);
-            epoch >= high || (answers_count && proof::is_of_epoch(&lane.answers, place, epoch))
-        };
         let (is_by_term, may_count) = match reread {
-            Reread::Found { leader_epoch: Some(epoch), .. } => (is_of_term(offset, *epoch), true),
+            Reread::Found { leader_epoch: Some(epoch), .. } => (lane.is_of_term(offset, *epoch, high), true),
             // Two logs that agree on a record agree on all before it: also on there being none at the offset.
-            Reread::Beyond { next, leader_epoch: Some(epoch) } => (is_of_term(*next, *epoch), true),
+            Reread::Beyond { next, leader_epoch: Some(epoch) } => (lane.is_of_term(*next, *epoch, high), true),
             Reread::Found { leader_epoch: None, .. } | Reread::Other(_) | Reread::Beyond { leader_epoch: None, .. } => {
                 (false, true)
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::acks::Acks;
 use super::history::LeaderHistory;
 use super::link::Links;
-use super::proof::Told;
+use super::proof::{self, Told};
 use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
 use super::search::{Anchor, Looks};
 use super::when::Backoff;
@@ -128,6 +128,13 @@ impl Lane {
         self.answers
             .get(&epoch)
             .is_some_and(|told| Some(told.answer.current) >= self.current() && since.is_before(told.begun))
+    }
+
+    /// True when a record of this epoch at this place shows a log that holds all that was appended up to `high`: it is
+    /// of a later term, or it is in the present leader's log.
+    pub(super) fn is_of_term(&self, place: Offset, epoch: LeaderEpoch, high: LeaderEpoch) -> bool {
+        let answers_count = || self.answers.values().all(|told| told.answer.current >= high);
+        epoch >= high || (answers_count() && proof::is_of_epoch(&self.answers, place, epoch))
     }
 
     /// The log end as far as it is known.

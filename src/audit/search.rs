@@ -406,7 +406,7 @@ impl Ledger {
     /// A search found its record: our own reader had skipped it.
     fn found_unseen(&mut self, key: RecordKey, copy: Copy, at: Moment) {
         let frontier = self.next_to_read(Isolation::of(key.class), copy.partition);
-        let Some(record) = self.records.get_mut(&key) else { return };
+        let Some(record) = self.records.get(&key) else { return };
         let is_unseen = record.state == State::Pending && record.offset.is_none() && record.copies.is_empty();
         // What the reader has not passed it will come to itself.
         if !is_unseen || key.partition != copy.partition || frontier <= Some(copy.offset) {
@@ -414,14 +414,7 @@ impl Ledger {
         }
         let passed = record.search.as_ref().map_or(at.mono, |search| search.limits.passed);
         let took = record.sent.mono.map_or_else(|| record.sent.until(at), |sent| passed.saturating_sub(sent));
-        let is_on_time = took <= self.options.deliver_within;
-        record.copies.push(copy);
-        record.received = Some(When::from(at));
-        record.on_time = Some(is_on_time);
-        self.consumer_skipped += 1;
-        self.settle(key, if is_on_time { State::Delivered } else { State::Late }, at);
-        let skipped = Loss::seen(key, copy.offset);
-        self.state_anomaly(AnomalyKind::ConsumerSkipped, &skipped, copy.leader_epoch, at);
+        self.skipped(key, copy, took, at);
     }
 
     pub(super) fn judge_searches(&mut self, at: Moment) {
@@ -451,8 +444,7 @@ impl Ledger {
                 Some(_) | None => return,
             }
         }
-        // Reads by name cannot tell a topic from its successor: the id seen afterwards does.
-        if self.topic_seen.min(self.round_seen).is_none_or(|seen| seen < since.mono) {
+        if !self.is_confirmed_since(since.mono) {
             if let Some(search) = self.records.get_mut(&key).and_then(|record| record.search.as_mut()) {
                 search.awaits_topic_since = Some(since.mono);
             }
@@ -499,13 +491,6 @@ impl Ledger {
 }
 
 impl Lane {
-    /// True when a record of this epoch at this place shows a log that holds all that was appended up to `high`: it is
-    /// of a later term, or it is in the present leader's log.
-    fn is_of_term(&self, place: Offset, epoch: LeaderEpoch, high: LeaderEpoch) -> bool {
-        let answers_count = || self.answers.values().all(|told| told.answer.current >= high);
-        epoch >= high || (answers_count() && proof::is_of_epoch(&self.answers, place, epoch))
-    }
-
     /// The furthest of these that is in the present leader's log, if any; nothing before it was asked of all.
     fn standing(&self, anchors: &[Anchor], since: When) -> Option<Option<Anchor>> {
         let mut epochs = anchors.iter().flat_map(|anchor| [Some(anchor.epoch), anchor.epoch.previous()]).flatten();
