@@ -71,6 +71,7 @@ fn loss(topic: &TopicName, anomaly: &Anomaly) -> CanaryLoss {
         leader_epoch: anomaly.key.leader_epoch,
         kind: match anomaly.key.kind {
             AnomalyKind::Lost => CanaryLossKind::Lost,
+            AnomalyKind::LostObserved => CanaryLossKind::LostObserved,
             AnomalyKind::TruncatedAfterDelivery => CanaryLossKind::TruncatedAfterDelivery,
             AnomalyKind::Duplicated => CanaryLossKind::Duplicated,
             AnomalyKind::Reordered => CanaryLossKind::Reordered,

@@ -13,6 +13,8 @@ use crate::model::{BrokerId, EpochEnd, LeaderEpoch, Offset, PartitionId, Timesta
 pub enum AnomalyKind {
     /// Acknowledged, and proven to be gone unread.
     Lost,
+    /// Written without acknowledgement, and not there where it would have to be, as far as can be seen without proof.
+    LostObserved,
     /// Read, and later proven to be gone.
     TruncatedAfterDelivery,
     /// Read at more than one offset.
@@ -131,6 +133,8 @@ pub enum SearchedBy {
     SameConnection,
     /// The leader said where the last epoch ends that it can have been appended in.
     LaterEpoch,
+    /// Its connection was closed, and a record sent after that was read: no proof, but what can be seen.
+    ClosedConnection,
 }
 
 /// The records of one kind, class, partition and leader epoch.
@@ -190,7 +194,7 @@ impl Anomaly {
     #[must_use]
     pub fn evidence(&self) -> serde_json::Value {
         let list = match self.key.kind {
-            AnomalyKind::Lost | AnomalyKind::TruncatedAfterDelivery => "lost_offsets",
+            AnomalyKind::Lost | AnomalyKind::LostObserved | AnomalyKind::TruncatedAfterDelivery => "lost_offsets",
             AnomalyKind::Duplicated => "duplicate_offsets",
             AnomalyKind::Reordered
             | AnomalyKind::Phantom

@@ -22,6 +22,7 @@ const REREADS_FAILED: u32 = 3;
 /// The anomaly that a record with a loss belongs to.
 pub(super) fn anomaly_of(record: &Tracked, key: RecordKey, topic_id: Option<TopicId>) -> Option<AnomalyKey> {
     let kind = match record.state {
+        State::Lost if record.is_observed => AnomalyKind::LostObserved,
         State::Lost => AnomalyKind::Lost,
         State::TruncatedAfterDelivery => AnomalyKind::TruncatedAfterDelivery,
         State::Sent
@@ -53,7 +54,7 @@ fn written_in(record: &Tracked, kind: AnomalyKind) -> Option<LeaderEpoch> {
     let read = record.copies.first().and_then(|copy| copy.leader_epoch);
     let sent = record.bracket.low.or(record.bracket.high);
     match kind {
-        AnomalyKind::Lost => sent,
+        AnomalyKind::Lost | AnomalyKind::LostObserved => sent,
         AnomalyKind::TruncatedAfterDelivery
         | AnomalyKind::Duplicated
         | AnomalyKind::Reordered

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::acks::Acks;
 use super::history::LeaderHistory;
+use super::limits::Anchor;
 use super::link::Links;
 use super::proof::{self, Told};
 use super::record::{CanaryClass, Incarnation, Isolation, RecordKey};
-use super::search::{Anchor, Looks};
+use super::search::Looks;
 use super::when::Backoff;
 use crate::model::{LeaderEpoch, Offset, PartitionId};
 

@@ -36,6 +36,12 @@ impl Links {
         }
     }
 
+    /// The first look after `since` that told a connection not told before: whatever had been written by then went through
+    /// it or through one that is closed.
+    pub(super) fn other_after(&self, since: Duration) -> Option<Duration> {
+        self.0.iter().map(|stretch| stretch.first).find(|first| *first > since)
+    }
+
     /// True when all that was sent from `since` to `until` went through one connection, in the order sent.
     pub(super) fn is_one(&self, since: Duration, until: Duration) -> bool {
         self.0.iter().any(|stretch| stretch.first <= since && until <= stretch.last)

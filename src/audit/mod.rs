@@ -13,6 +13,7 @@ mod judge;
 mod lane;
 mod latency;
 pub mod ledger;
+mod limits;
 mod link;
 mod outcome;
 pub mod payload;

@@ -122,6 +122,7 @@ proptest! {
         world.check_recall();
         if tells_epoch {
             world.check_swallowed();
+            world.check_closed();
         }
     }
 

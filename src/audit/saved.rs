@@ -58,6 +58,9 @@ pub struct RecordRow {
     pub of_former_topic: bool,
     /// It was read again after its loss was stated.
     pub resurfaced: bool,
+    /// It was seen to be lost, and not proven: only where nobody told its offset.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_observed: bool,
     /// Offset and epoch of the last record read before it was sent, where nobody told its own offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<(Offset, LeaderEpoch)>,

@@ -1,8 +1,10 @@
 //! Records whose offset nobody told (acks=0, implicit acknowledgements): where each would have to be, and the search.
 //!
-//! Two rules limit the offsets. *Same connection*: a later record that went through the same connection, in order, was
+//! Three rules limit the offsets. *Same connection*: a later record that went through the same connection, in order, was
 //! read: what came before it lies before it. *Later epoch*: the leader says where the last epoch ends that the record
-//! can have been appended in, and the reader is beyond. Then a fresh connection is asked for each of these offsets.
+//! can have been appended in, and the reader is beyond. *Closed connection*, where neither holds: a record sent after it
+//! was closed was read. Then a fresh connection is asked for each of these offsets. What the third rule finds missing is
+//! observed to be lost, not proven; the verdict is taken back when the record is read.
 //!
 //! By log matching (one leader per epoch, one record per offset and epoch) two logs that agree on one record agree on
 //! all before it. So it does not matter who answers a re-read: the epoch it shows says whether it counts.
@@ -14,12 +16,12 @@ use super::anomaly::{AnomalyKind, Searched, SearchedBy};
 use super::event::{Question, Reread};
 use super::lane::Lane;
 use super::ledger::Ledger;
-use super::proof::{self, Loss, Told};
-use super::record::{CanaryClass, Isolation, RecordKey};
+use super::limits::{EPOCHS_BETWEEN, Limits};
+use super::proof::Loss;
+use super::record::{Isolation, RecordKey};
 use super::saved::{Bracket, Copy};
 use super::state::State;
-use super::tracked::Tracked;
-use super::when::{Backoff, When};
+use super::when::Backoff;
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
 
 /// Up to so many offsets are all asked for; of more, only those at which our reader received nothing.
@@ -36,33 +38,6 @@ const REREADS_AT_ONCE: usize = 32;
 
 /// How often new searches are planned.
 const PLAN_EVERY: Duration = Duration::from_millis(500);
-
-/// So far a received neighbour is looked for, in sequences.
-const NEIGHBOURS: usize = 64;
-
-/// So wide a bracket of epochs is asked for one by one.
-const EPOCHS_BETWEEN: usize = 8;
-
-/// A record that was read, and its epoch: by log matching it stands for all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Anchor {
-    pub(super) offset: Offset,
-    pub(super) epoch: LeaderEpoch,
-}
-
-/// The offsets at which a record would have to be.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    by: SearchedBy,
-    from: Offset,
-    to: Offset,
-    low: LeaderEpoch,
-    high: LeaderEpoch,
-    /// The leader's word that limits them.
-    told: Option<Told>,
-    /// Since when our reader is beyond them.
-    passed: Duration,
-}
 
 /// The search for one record.
 #[derive(Clone, Debug)]
@@ -189,9 +164,7 @@ impl Ledger {
 
     fn plan(&self, key: RecordKey, later: Option<RecordKey>, lane: &Lane, at: Moment) -> Plan {
         let Some(record) = self.records.get(&key) else { return Plan::NotYet };
-        let limits = later
-            .and_then(|later| self.limits_by_connection(key, record, later, lane))
-            .or_else(|| self.limits_by_epoch(key, record, lane));
+        let limits = self.limits(key, record, later, lane, at);
         let Some(limits) = limits.filter(|limits| at.mono.saturating_sub(limits.passed) >= self.options.grace) else {
             return Plan::NotYet;
         };
@@ -207,79 +180,6 @@ impl Ledger {
             Some(offsets) => Plan::Search(Box::new(Search { limits, offsets, begun: at, awaits_topic_since: None })),
             None => Plan::NotYet,
         }
-    }
-
-    /// Rule (a): the nearest later record that was read went through the same connection.
-    fn limits_by_connection(&self, key: RecordKey, record: &Tracked, later: RecordKey, lane: &Lane) -> Option<Limits> {
-        // Other classes have several requests in flight, and retries.
-        if key.class != CanaryClass::Acks0 || key.incarnation != self.incarnation {
-            return None;
-        }
-        let links = lane.links.get(&key.class)?;
-        let (sent, passed) = (record.sent.mono?, self.records.get(&later)?.received?.mono?);
-        let before = self.anchor_of(later)?;
-        let frontier = lane.position(Isolation::of(key.class)).frontier;
-        if !links.is_one(sent, passed) || frontier <= Some(before.offset) {
-            return None;
-        }
-        let is_on_the_same = |neighbour: &RecordKey| {
-            let sent = self.records.get(neighbour).and_then(|record| record.sent.mono);
-            sent.is_some_and(|sent| links.is_one(sent, passed))
-        };
-        let neighbour = self.received_before(key).find(is_on_the_same).and_then(|earlier| self.anchor_of(earlier));
-        let mut anchors = self.anchors(key, record);
-        anchors.extend(neighbour);
-        anchors.retain(|anchor| anchor.offset < before.offset);
-        // Both in one term: its leader appended the record between them. Else the earlier one has to stand still.
-        let in_one_term =
-            anchors.iter().filter(|anchor| anchor.epoch == before.epoch).max_by_key(|anchor| anchor.offset);
-        let after = match in_one_term.copied() {
-            Some(after) => Some(after),
-            None => lane.standing(&anchors, record.acked?)?,
-        };
-        Some(Limits {
-            by: SearchedBy::SameConnection,
-            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
-            to: before.offset,
-            low: after.map_or(before.epoch, |after| after.epoch),
-            high: before.epoch,
-            told: None,
-            passed,
-        })
-    }
-
-    /// Records that were read before this one was sent: in any log that has both it lies behind them. The epoch sighted
-    /// before the send is no such bound: a replaced leader that does not know it appends in an older one.
-    fn anchors(&self, key: RecordKey, record: &Tracked) -> Vec<Anchor> {
-        let was_read_before = |earlier: &RecordKey| {
-            let received = self.records.get(earlier).and_then(|record| record.received);
-            received.zip(record.sent.mono).is_some_and(|(received, sent)| received.mono.is_none_or(|mono| mono <= sent))
-        };
-        let earlier = self.received_before(key).filter(was_read_before).filter_map(|earlier| self.anchor_of(earlier));
-        let mut anchors: Vec<Anchor> = record.floor.into_iter().chain(earlier).collect();
-        let epochs: BTreeSet<LeaderEpoch> = anchors.iter().map(|anchor| anchor.epoch).collect();
-        let latest: BTreeSet<LeaderEpoch> = epochs.into_iter().rev().take(EPOCHS_BETWEEN).collect();
-        anchors.retain(|anchor| latest.contains(&anchor.epoch));
-        anchors
-    }
-
-    /// Rule (b): the reader is beyond the last epoch that it can have been appended in.
-    fn limits_by_epoch(&self, key: RecordKey, record: &Tracked, lane: &Lane) -> Option<Limits> {
-        let position = lane.position(Isolation::of(key.class));
-        let (high, acked) = (record.bracket.high?, record.acked?);
-        if position.read_epoch <= Some(high) {
-            return None;
-        }
-        let told = *lane.answers.get(&high).filter(|_| lane.is_answered(high, acked))?;
-        let to = told.answer.end.end_offset;
-        if position.frontier < Some(to) {
-            return None;
-        }
-        let low = record.bracket.low.or(LeaderEpoch::new(0))?.min(high);
-        let after = lane.standing(&self.anchors(key, record), acked)?;
-        let from = after.map_or(Offset::ZERO, |after| after.offset.next());
-        let passed = position.read_epoch_since.unwrap_or_default().max(acked.mono.unwrap_or_default());
-        Some(Limits { by: SearchedBy::LaterEpoch, from: from.min(to), to, low, high, told: Some(told), passed })
     }
 
     /// The offsets that a fresh connection has to be asked for; nothing where they are too many.
@@ -310,28 +210,6 @@ impl Ledger {
             .collect()
     }
 
-    /// The nearest later record of the same sender that was read.
-    fn received_after(&self, key: RecordKey) -> Option<RecordKey> {
-        let last = RecordKey { sequence: u64::MAX, ..key };
-        let later = self.records.range((std::ops::Bound::Excluded(key), std::ops::Bound::Included(last)));
-        later.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
-    }
-
-    /// The nearest earlier ones, from the nearest on.
-    fn received_before(&self, key: RecordKey) -> impl Iterator<Item = RecordKey> {
-        let earlier = self.records.range(RecordKey { sequence: 0, ..key }..key).rev();
-        earlier.take(NEIGHBOURS).filter(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
-    }
-
-    /// Where a record was read first.
-    fn anchor_of(&self, key: RecordKey) -> Option<Anchor> {
-        // An offset in another life of the topic is none in this.
-        let record =
-            self.records.get(&key).filter(|record| record.read_of.is_some() && record.read_of == self.topic_id)?;
-        let copy = record.copies.iter().find(|copy| copy.partition == key.partition)?;
-        Some(Anchor { offset: copy.offset, epoch: copy.leader_epoch? })
-    }
-
     /// The epochs whose ends limit and confirm the searches of one partition.
     pub(super) fn want_epochs_of_unseen(&self, lane: &Lane, at: Moment, wanted: &mut BTreeSet<LeaderEpoch>) {
         for key in lane.unseen.iter().take(SEARCHES_AT_ONCE) {
@@ -340,7 +218,8 @@ impl Ledger {
             let is_passed = lane.order.get(&(key.incarnation, key.class)).is_some_and(|o| o.highest > key.sequence);
             let is_beyond =
                 record.bracket.high.is_some_and(|high| Some(high) < lane.position(Isolation::of(key.class)).read_epoch);
-            if !is_passed && !is_beyond {
+            let is_of_another_process = key.incarnation != self.incarnation;
+            if !is_passed && !is_beyond && !is_of_another_process {
                 continue;
             }
             let mut epochs: BTreeSet<LeaderEpoch> = BTreeSet::new();
@@ -465,8 +344,15 @@ impl Ledger {
             beside: None,
             searched: Some(searched),
         };
+        let kind = match limits.by {
+            SearchedBy::SameConnection | SearchedBy::LaterEpoch => AnomalyKind::Lost,
+            SearchedBy::ClosedConnection => AnomalyKind::LostObserved,
+        };
+        if let Some(record) = self.records.get_mut(&key) {
+            record.is_observed = kind == AnomalyKind::LostObserved;
+        }
         self.settle(key, State::Lost, at);
-        self.state_anomaly(AnomalyKind::Lost, &loss, None, at);
+        self.state_anomaly(kind, &loss, None, at);
     }
 
     pub(super) fn drop_search(&mut self, key: RecordKey) {
@@ -491,16 +377,6 @@ impl Ledger {
 }
 
 impl Lane {
-    /// The furthest of these that is in the present leader's log, if any; nothing before it was asked of all.
-    fn standing(&self, anchors: &[Anchor], since: When) -> Option<Option<Anchor>> {
-        let mut epochs = anchors.iter().flat_map(|anchor| [Some(anchor.epoch), anchor.epoch.previous()]).flatten();
-        if !epochs.all(|epoch| self.is_answered(epoch, since)) {
-            return None;
-        }
-        let stands = |anchor: &&Anchor| proof::is_of_epoch(&self.answers, anchor.offset, anchor.epoch);
-        Some(anchors.iter().filter(stands).max_by_key(|anchor| anchor.offset).copied())
-    }
-
     /// True when what a fresh connection showed is of the log in question, and not of a replaced leader's.
     fn accepts(&self, look: &Look, high: LeaderEpoch) -> bool {
         let is_by_term = look.epoch.is_some_and(|epoch| self.is_of_term(look.place, epoch, high));

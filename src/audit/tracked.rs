@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::limits::Anchor;
 use super::proof::{Inquiry, Place};
 use super::record::RecordKey;
 use super::saved::{Bracket, Copy, RecordRow};
-use super::search::{Anchor, Search};
+use super::search::Search;
 use super::state::State;
 use super::when::When;
 use crate::model::{BrokerId, Offset, PartitionId, TopicId};
@@ -30,6 +31,8 @@ pub(super) struct Tracked {
     pub(super) settled: Option<When>,
     pub(super) of_former_topic: bool,
     pub(super) resurfaced: bool,
+    /// Its loss was seen, and not proven.
+    pub(super) is_observed: bool,
     pub(super) inquiry: Option<Box<Inquiry>>,
     /// The last record our reader had read before this one was sent: it lies behind it.
     pub(super) floor: Option<Anchor>,
@@ -60,6 +63,7 @@ impl Tracked {
             settled: None,
             of_former_topic: false,
             resurfaced: false,
+            is_observed: false,
             inquiry: None,
             floor: None,
             search: None,
@@ -122,6 +126,7 @@ impl Tracked {
             settled_at: self.settled.map(|when| when.wall),
             of_former_topic: self.of_former_topic,
             resurfaced: self.resurfaced,
+            is_observed: self.is_observed,
             // Of no use where the offset is known.
             floor: self.floor.filter(|_| self.offset.is_none()).map(|floor| (floor.offset, floor.epoch)),
         }
@@ -138,6 +143,7 @@ impl Tracked {
             settled: row.settled_at.map(When::earlier_process),
             of_former_topic: row.of_former_topic,
             resurfaced: row.resurfaced,
+            is_observed: row.is_observed,
             floor: row.floor.map(|(offset, epoch)| Anchor { offset, epoch }),
             ..Self::new(row.state, When::earlier_process(row.sent_at), row.bracket, serial)
         }

@@ -174,7 +174,7 @@ impl FindingBook {
             id: self.new_id(now, key),
             key: key.to_owned(),
             kind: draft.kind,
-            grade: draft.kind.grade(),
+            grade: draft.grade,
             severity: draft.severity,
             nature: draft.kind.nature(),
             state: FindingState::Open,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::judge::counted;
-use super::{CountIs, Kind, Severity, Subject};
+use super::{CountIs, Grade, Kind, Severity, Subject};
 use crate::audit::{CanaryClass, SecondInstance};
 use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
 
@@ -13,6 +13,8 @@ use crate::model::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
 pub enum CanaryLossKind {
     /// Acknowledged, and in no log.
     Lost,
+    /// Written without acknowledgement, and not there, as far as can be seen without proof.
+    LostObserved,
     /// Delivered once, and truncated after.
     TruncatedAfterDelivery,
     /// There at more than one offset.
@@ -73,6 +75,14 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
             Kind::CanaryLost,
             of_loss(class),
             format!("{records} of class {class} acknowledged on {at} in leader epoch {epoch} are lost{first}{end}."),
+            advice_on_loss(class),
+        ),
+        CanaryLossKind::LostObserved => (
+            Kind::CanaryLost,
+            of_loss(class),
+            format!(
+                "{records} of class {class} on {at}, written to connections that were closed since, are not there though later ones are: lost, as far as can be seen."
+            ),
             advice_on_loss(class),
         ),
         CanaryLossKind::TruncatedAfterDelivery => (
@@ -138,7 +148,7 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
         }
     };
     let list = match loss.kind {
-        CanaryLossKind::Lost | CanaryLossKind::TruncatedAfterDelivery => "lost_offsets",
+        CanaryLossKind::Lost | CanaryLossKind::LostObserved | CanaryLossKind::TruncatedAfterDelivery => "lost_offsets",
         CanaryLossKind::Duplicated => "duplicate_offsets",
         CanaryLossKind::Reordered
         | CanaryLossKind::Phantom
@@ -156,6 +166,7 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
     evidence.insert(list.to_owned(), json!(offsets));
     // What is overdue moves from epoch to epoch with the leader; what is lost stays where it was.
     let occurrence = match (loss.kind, loss.leader_epoch) {
+        (CanaryLossKind::LostObserved, None) => "observed".to_owned(),
         (CanaryLossKind::Overdue, _) | (_, None) => String::new(),
         (
             CanaryLossKind::Lost
@@ -168,6 +179,19 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
             | CanaryLossKind::AckRegression,
             Some(epoch),
         ) => format!("epoch-{epoch}"),
+        (CanaryLossKind::LostObserved, Some(epoch)) => format!("epoch-{epoch}-observed"),
+    };
+    let grade = match loss.kind {
+        CanaryLossKind::LostObserved => Grade::Observed,
+        CanaryLossKind::Lost
+        | CanaryLossKind::TruncatedAfterDelivery
+        | CanaryLossKind::Duplicated
+        | CanaryLossKind::Reordered
+        | CanaryLossKind::Phantom
+        | CanaryLossKind::AbortedVisible
+        | CanaryLossKind::ConsumerSkipped
+        | CanaryLossKind::AckRegression
+        | CanaryLossKind::Overdue => kind.grade(),
     };
     let subject = Subject {
         topic: Some(loss.topic.clone()),
@@ -177,6 +201,7 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
         ..Subject::default()
     };
     Draft {
+        grade,
         occurrence,
         count: Some(loss.records),
         count_is: CountIs::Exact,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{CountIs, Kind, Severity, Subject};
+use super::{CountIs, Grade, Kind, Severity, Subject};
 use crate::audit::ClassSlo;
 use crate::model::{BrokerId, ClusterName, GroupId, TopicName, TopicPartition};
 
@@ -14,6 +14,8 @@ use crate::model::{BrokerId, ClusterName, GroupId, TopicName, TopicPartition};
 pub struct Draft {
     /// What was found.
     pub kind: Kind,
+    /// How sure: of its kind, where nothing else is said.
+    pub grade: Grade,
     /// How urgent.
     pub severity: Severity,
     /// Whom it is about.
@@ -42,6 +44,7 @@ impl Draft {
     pub fn new(kind: Kind, severity: Severity, subject: Subject, summary: String) -> Self {
         Self {
             kind,
+            grade: kind.grade(),
             severity,
             subject,
             occurrence: String::new(),

@@ -395,12 +395,13 @@ mod canary {
 
     #[test]
     fn each_anomaly_says_what_it_is() {
-        use CanaryLossKind::{AbortedVisible, AckRegression, ConsumerSkipped, Phantom, Reordered};
-        let said = [Reordered, Phantom, AbortedVisible, ConsumerSkipped, AckRegression].map(|kind| {
+        use CanaryLossKind::{AbortedVisible, AckRegression, ConsumerSkipped, LostObserved, Phantom, Reordered};
+        let said = [LostObserved, Reordered, Phantom, AbortedVisible, ConsumerSkipped, AckRegression].map(|kind| {
             let draft = draft(&loss(CanaryClass::Transactional, kind, &[100, 101]));
-            format!("{} ({}): {}", draft.kind.as_str(), draft.kind.grade().as_str(), draft.summary)
+            format!("{} ({}): {}", draft.kind.as_str(), draft.grade.as_str(), draft.summary)
         });
         insta::assert_snapshot!(said.join("\n"), @r"
+        canary_lost (observed): 2 records of class transactional on __kustody.canary-3, written to connections that were closed since, are not there though later ones are: lost, as far as can be seen.
         canary_reordered (proven): 2 records of class transactional on __kustody.canary-3 lie behind a later record of the same sender, the first at offset 100.
         canary_phantom (proven): 2 records of class transactional on __kustody.canary-3 were refused for sure, and are in the log, the first at offset 100.
         canary_aborted_visible (proven): 2 records of aborted transactions on __kustody.canary-3 are shown to readers of committed records, the first at offset 100.

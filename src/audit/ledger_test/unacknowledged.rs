@@ -587,3 +587,144 @@ fn many_missing_in_a_row_are_searched_by_what_our_reader_did_not_receive() {
     s.topic();
     assert_eq!(s.sums(), "delivered 2, lost 1, unacknowledged 3");
 }
+
+/// 0 was read at 100; 1 was written to a connection that was closed; 2 went through the next one, and was read at 103.
+fn missing_since_its_connection_closed(s: &mut Scene) {
+    s.link(1);
+    write(s, 0);
+    s.read(0, 100, 0);
+    write(s, 1);
+    s.link(2);
+    write(s, 2);
+    s.read(2, 103, 0);
+}
+
+/// The leader says that its epoch 0 is the present one, so what was read in it stands.
+fn epoch_stands(s: &mut Scene) {
+    s.ask();
+    s.end(0, 0, (0, 104), 0);
+    s.wait(1);
+}
+
+#[test]
+fn what_went_to_a_closed_connection_is_seen_to_be_lost() {
+    run_acks0(&[
+        (
+            "a record of the next connection is there, and it is not",
+            |s| {
+                missing_since_its_connection_closed(s);
+                s.wait(20);
+                epoch_stands(s);
+                assert_eq!(s.ask(), ["reread 101", "reread 102"]);
+                s.reread(101, beyond(103, 0));
+                assert_eq!(s.sums(), "delivered 2, pending 1, unacknowledged 3", "the topic was not seen since");
+                s.topic();
+                assert_eq!(s.anomalies(), ["LostObserved 1 acks0 in 0 at "]);
+                let evidence = s.ledger.anomalies().next().map(Anomaly::evidence).unwrap_or_default();
+                assert_eq!(evidence["records"][0]["searched"]["by"], "closed_connection");
+            },
+            "delivered 2, lost 1, unacknowledged 3",
+        ),
+        (
+            "a hung broker may append it still",
+            |s| {
+                missing_since_its_connection_closed(s);
+                s.wait(6);
+                epoch_stands(s);
+                assert_eq!(s.ask(), Vec::<String>::new());
+            },
+            "delivered 2, pending 1, unacknowledged 3",
+        ),
+        (
+            "no other connection was seen",
+            |s| {
+                s.link(1);
+                write(s, 0);
+                s.read(0, 100, 0);
+                write(s, 1);
+                write(s, 2);
+                s.read(2, 103, 0);
+                s.wait(20);
+                epoch_stands(s);
+                assert_eq!(s.ask(), Vec::<String>::new());
+            },
+            "delivered 2, pending 1, unacknowledged 3",
+        ),
+        (
+            "what was read had been sent before the connection was closed",
+            |s| {
+                s.link(1);
+                write(s, 0);
+                s.read(0, 100, 0);
+                write(s, 1);
+                write(s, 2);
+                s.link(2);
+                s.read(2, 103, 0);
+                s.wait(20);
+                epoch_stands(s);
+                assert_eq!(s.ask(), Vec::<String>::new());
+            },
+            "delivered 2, pending 1, unacknowledged 3",
+        ),
+        (
+            "our own reader had skipped it",
+            |s| {
+                missing_since_its_connection_closed(s);
+                s.wait(20);
+                epoch_stands(s);
+                s.ask();
+                let found = s.found(1, 0);
+                s.reread(101, found);
+                assert_eq!(s.anomalies(), ["ConsumerSkipped 1 acks0 in 0 at 101"]);
+            },
+            "delivered 3, unacknowledged 3",
+        ),
+        (
+            "it was appended after all",
+            |s| {
+                missing_since_its_connection_closed(s);
+                s.wait(20);
+                epoch_stands(s);
+                s.ask();
+                s.reread(101, beyond(103, 0));
+                s.topic();
+                s.read(1, 104, 0);
+                assert_eq!(s.ledger.anomalies().map(|anomaly| anomaly.resurfaced).max(), Some(1));
+            },
+            "delivered 2, lost 1, reordered 1, resurfaced 1, unacknowledged 3",
+        ),
+        (
+            "the process died, and its connections with it",
+            |s| {
+                s.link(1);
+                write(s, 0);
+                s.read(0, 100, 0);
+                write(s, 1);
+                s.flush();
+                s.crash();
+                s.topic();
+                s.quiet(0);
+                s.link(9);
+                write(s, 0);
+                s.read(0, 103, 0);
+                s.wait(20);
+                epoch_stands(s);
+                assert_eq!(s.ask(), ["reread 101", "reread 102"]);
+                s.reread(101, beyond(103, 0));
+                s.topic();
+                s.flush();
+                s.crash();
+                assert_eq!(s.anomalies(), ["LostObserved 1 acks0 in 0 at "]);
+                s.incarnation = Incarnation(1);
+                s.topic();
+                s.read(1, 104, 0);
+                assert_eq!(
+                    s.ledger.anomalies().map(|anomaly| anomaly.resurfaced).max(),
+                    Some(1),
+                    "also by the next process"
+                );
+            },
+            "delivered 2, lost 1, resurfaced 1, unacknowledged 3",
+        ),
+    ]);
+}

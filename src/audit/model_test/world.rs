@@ -171,6 +171,8 @@ pub(super) struct World {
     pub(super) orphans: Vec<Link>,
     /// What was swallowed, on which connection, by whom, and in which epoch.
     pub(super) swallowed: Vec<(RecordKey, u64, super::cluster::Metadata)>,
+    /// Whether the reader ever passed over something.
+    pub(super) has_skipped: bool,
     /// The connection that was looked at last.
     pub(super) looked_at: Option<u64>,
 }
@@ -237,6 +239,7 @@ impl World {
             link: Link::default(),
             orphans: Vec::new(),
             swallowed: Vec::new(),
+            has_skipped: false,
             looked_at: None,
         };
         world.sight_topic(0, false);
@@ -305,7 +308,7 @@ impl World {
             Op::Trim { to } => self.cluster.trim(to),
             Op::Recreate => self.cluster.recreate(),
             Op::Read { leader, n, validates } => self.read(leader, n, validates),
-            Op::Skip => self.position += 1,
+            Op::Skip => (self.position, self.has_skipped) = (self.position + 1, true),
             Op::Rewind { n } => self.position = self.position.saturating_sub(n),
             Op::Sight { is_late } => self.sight(is_late),
             Op::Deaf { broker } => self.is_deaf[broker] = true,

@@ -28,6 +28,7 @@ fn record(sequence: u64, state: State) -> RecordRow {
         settled_at: None,
         of_former_topic: false,
         resurfaced: false,
+        is_observed: false,
         floor: None,
     }
 }

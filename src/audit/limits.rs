@@ -1,0 +1,212 @@
+//! Between which offsets a record lies whose own nobody told, and by which rule.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::anomaly::SearchedBy;
+use super::lane::Lane;
+use super::ledger::Ledger;
+use super::proof::{self, Told};
+use super::record::{CanaryClass, Isolation, RecordKey};
+use super::tracked::Tracked;
+use super::when::When;
+use crate::model::{LeaderEpoch, Moment, Offset};
+
+/// So far a received neighbour is looked for, in sequences.
+const NEIGHBOURS: usize = 64;
+
+/// So wide a bracket of epochs is asked for one by one.
+pub(super) const EPOCHS_BETWEEN: usize = 8;
+
+/// So many graces a broker has to append what it had received before the connection was closed.
+const PATIENCE: u32 = 3;
+
+/// A record that was read, and its epoch: by log matching it stands for all before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Anchor {
+    pub(super) offset: Offset,
+    pub(super) epoch: LeaderEpoch,
+}
+
+/// The offsets at which a record would have to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) by: SearchedBy,
+    pub(super) from: Offset,
+    pub(super) to: Offset,
+    pub(super) low: LeaderEpoch,
+    pub(super) high: LeaderEpoch,
+    /// The leader's word that limits them.
+    pub(super) told: Option<Told>,
+    /// Since when our reader is beyond them.
+    pub(super) passed: Duration,
+}
+
+impl Ledger {
+    /// The limits by the first rule that gives any; `later` is the nearest later record of its sender that was read.
+    pub(super) fn limits(
+        &self,
+        key: RecordKey,
+        record: &Tracked,
+        later: Option<RecordKey>,
+        lane: &Lane,
+        at: Moment,
+    ) -> Option<Limits> {
+        later
+            .and_then(|later| self.limits_by_connection(key, record, later, lane))
+            .or_else(|| self.limits_by_epoch(key, record, lane))
+            .or_else(|| self.limits_since_closed(key, record, later, lane, at))
+    }
+
+    /// Rule (a): the nearest later record that was read went through the same connection.
+    fn limits_by_connection(&self, key: RecordKey, record: &Tracked, later: RecordKey, lane: &Lane) -> Option<Limits> {
+        // Other classes have several requests in flight, and retries.
+        if key.class != CanaryClass::Acks0 || key.incarnation != self.incarnation {
+            return None;
+        }
+        let links = lane.links.get(&key.class)?;
+        let (sent, passed) = (record.sent.mono?, self.records.get(&later)?.received?.mono?);
+        let before = self.anchor_of(later)?;
+        let frontier = lane.position(Isolation::of(key.class)).frontier;
+        if !links.is_one(sent, passed) || frontier <= Some(before.offset) {
+            return None;
+        }
+        let is_on_the_same = |neighbour: &RecordKey| {
+            let sent = self.records.get(neighbour).and_then(|record| record.sent.mono);
+            sent.is_some_and(|sent| links.is_one(sent, passed))
+        };
+        let neighbour = self.received_before(key).find(is_on_the_same).and_then(|earlier| self.anchor_of(earlier));
+        let mut anchors = self.anchors(key, record);
+        anchors.extend(neighbour);
+        anchors.retain(|anchor| anchor.offset < before.offset);
+        // Both in one term: its leader appended the record between them. Else the earlier one has to stand still.
+        let in_one_term =
+            anchors.iter().filter(|anchor| anchor.epoch == before.epoch).max_by_key(|anchor| anchor.offset);
+        let after = match in_one_term.copied() {
+            Some(after) => Some(after),
+            None => lane.standing(&anchors, record.acked?)?,
+        };
+        Some(Limits {
+            by: SearchedBy::SameConnection,
+            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
+            to: before.offset,
+            low: after.map_or(before.epoch, |after| after.epoch),
+            high: before.epoch,
+            told: None,
+            passed,
+        })
+    }
+
+    /// Records that were read before this one was sent: in any log that has both it lies behind them. The epoch sighted
+    /// before the send is no such bound: a replaced leader that does not know it appends in an older one.
+    pub(super) fn anchors(&self, key: RecordKey, record: &Tracked) -> Vec<Anchor> {
+        let was_read_before = |earlier: &RecordKey| {
+            let received = self.records.get(earlier).and_then(|record| record.received);
+            received.zip(record.sent.mono).is_some_and(|(received, sent)| received.mono.is_none_or(|mono| mono <= sent))
+        };
+        let earlier = self.received_before(key).filter(was_read_before).filter_map(|earlier| self.anchor_of(earlier));
+        let mut anchors: Vec<Anchor> = record.floor.into_iter().chain(earlier).collect();
+        let epochs: BTreeSet<LeaderEpoch> = anchors.iter().map(|anchor| anchor.epoch).collect();
+        let latest: BTreeSet<LeaderEpoch> = epochs.into_iter().rev().take(EPOCHS_BETWEEN).collect();
+        anchors.retain(|anchor| latest.contains(&anchor.epoch));
+        anchors
+    }
+
+    /// Rule (b): the reader is beyond the last epoch that it can have been appended in.
+    fn limits_by_epoch(&self, key: RecordKey, record: &Tracked, lane: &Lane) -> Option<Limits> {
+        let position = lane.position(Isolation::of(key.class));
+        let (high, acked) = (record.bracket.high?, record.acked?);
+        if position.read_epoch <= Some(high) {
+            return None;
+        }
+        let told = *lane.answers.get(&high).filter(|_| lane.is_answered(high, acked))?;
+        let to = told.answer.end.end_offset;
+        if position.frontier < Some(to) {
+            return None;
+        }
+        let low = record.bracket.low.or(LeaderEpoch::new(0))?.min(high);
+        let after = lane.standing(&self.anchors(key, record), acked)?;
+        let from = after.map_or(Offset::ZERO, |after| after.offset.next());
+        let passed = position.read_epoch_since.unwrap_or_default().max(acked.mono.unwrap_or_default());
+        Some(Limits { by: SearchedBy::LaterEpoch, from: from.min(to), to, low, high, told: Some(told), passed })
+    }
+
+    /// Neither: the connection was closed since, and a record that was sent after that was read. No proof, for who
+    /// received it may append it still: hence the patience, and the verdict is taken back when it is read.
+    fn limits_since_closed(
+        &self,
+        key: RecordKey,
+        record: &Tracked,
+        later: Option<RecordKey>,
+        lane: &Lane,
+        at: Moment,
+    ) -> Option<Limits> {
+        if key.class != CanaryClass::Acks0 {
+            return None;
+        }
+        let links = lane.links.get(&key.class)?;
+        // No connection outlives its process.
+        let closed = record.sent.mono.map_or(Some(self.started.mono), |sent| links.other_after(sent))?;
+        if at.mono < closed + PATIENCE * self.options.grace {
+            return None;
+        }
+        let from = match record.sent.mono {
+            Some(_) => later?,
+            None => RecordKey { incarnation: self.incarnation, sequence: 0, ..key },
+        };
+        let last = RecordKey { sequence: u64::MAX, ..from };
+        let later =
+            self.records.range(from..=last).take(NEIGHBOURS).filter(|(_, later)| later.sent.mono >= Some(closed));
+        let mut read = later.filter_map(|(key, later)| Some((self.anchor_of(*key)?, later.received?.mono?)));
+        let (before, passed) = read.next()?;
+        if lane.position(Isolation::of(key.class)).frontier <= Some(before.offset) {
+            return None;
+        }
+        let mut anchors = self.anchors(key, record);
+        anchors.retain(|anchor| anchor.offset < before.offset);
+        let after = lane.standing(&anchors, record.acked?)?;
+        Some(Limits {
+            by: SearchedBy::ClosedConnection,
+            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
+            to: before.offset,
+            low: after.map_or(before.epoch, |after| after.epoch),
+            high: before.epoch,
+            told: None,
+            passed,
+        })
+    }
+
+    /// The nearest later record of the same sender that was read.
+    pub(super) fn received_after(&self, key: RecordKey) -> Option<RecordKey> {
+        let last = RecordKey { sequence: u64::MAX, ..key };
+        let later = self.records.range((std::ops::Bound::Excluded(key), std::ops::Bound::Included(last)));
+        later.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+    }
+
+    /// The nearest earlier ones, from the nearest on.
+    fn received_before(&self, key: RecordKey) -> impl Iterator<Item = RecordKey> {
+        let earlier = self.records.range(RecordKey { sequence: 0, ..key }..key).rev();
+        earlier.take(NEIGHBOURS).filter(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+    }
+
+    /// Where a record was read first.
+    fn anchor_of(&self, key: RecordKey) -> Option<Anchor> {
+        // An offset in another life of the topic is none in this.
+        let record =
+            self.records.get(&key).filter(|record| record.read_of.is_some() && record.read_of == self.topic_id)?;
+        let copy = record.copies.iter().find(|copy| copy.partition == key.partition)?;
+        Some(Anchor { offset: copy.offset, epoch: copy.leader_epoch? })
+    }
+}
+
+impl Lane {
+    /// The furthest of these that is in the present leader's log, if any; nothing before it was asked of all.
+    fn standing(&self, anchors: &[Anchor], since: When) -> Option<Option<Anchor>> {
+        let mut epochs = anchors.iter().flat_map(|anchor| [Some(anchor.epoch), anchor.epoch.previous()]).flatten();
+        if !epochs.all(|epoch| self.is_answered(epoch, since)) {
+            return None;
+        }
+        let stands = |anchor: &&Anchor| proof::is_of_epoch(&self.answers, anchor.offset, anchor.epoch);
+        Some(anchors.iter().filter(stands).max_by_key(|anchor| anchor.offset).copied())
+    }
+}
