@@ -15,8 +15,8 @@ use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
 /// So many epochs are asked for at once, the latest.
 const EPOCHS_AT_ONCE: usize = 64;
 
-/// So many re-reads are asked for at once: each takes a fresh connection.
-const REREADS_AT_ONCE: usize = 64;
+/// So many re-reads are asked for at once: those of one partition share a fresh connection.
+const REREADS_AT_ONCE: usize = 256;
 
 /// An ack is left alone for so long before its epoch is worth a round of sightings: most are read by then.
 const UNBOUNDED_FOR: Duration = Duration::from_secs(1);

@@ -330,11 +330,15 @@ impl Ledger {
                 Decision::AwaitTopicSince(since.mono)
             }
         };
+        // Read in an older term than was sighted before it was sent: by a replaced leader, or by one that already is in
+        // another life of the topic. As long as one of them is silent, nobody knows which.
+        let is_of_older_term = inquiry.place.is_some_and(|place| Some(place.high) < record.bracket.low);
+        let is_known = |told: &Told| !is_of_older_term || lane.leaders.all_answered_since(told.at);
         // The broker that answered named our topic before. If it does so after, it was never in another life between.
         let by_answer =
             |told: &Told, reread: Option<Reread>| match told.answer.broker.and_then(|broker| self.named.get(&broker)) {
                 Some(named) if Some(named.id) != self.topic_id => Decision::Wait,
-                Some(named) if named.begun.mono >= told.at.mono && self.is_undisputed() => {
+                Some(named) if named.begun.mono >= told.at.mono && self.is_undisputed() && is_known(told) => {
                     Decision::Gone { epoch_answer: Some(told.answer), reread }
                 }
                 Some(_) => Decision::AwaitTopicSince(told.at.mono),

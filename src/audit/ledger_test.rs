@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod losses;
+mod overtaken;
 mod rates;
 mod receipts;
 mod restarts;

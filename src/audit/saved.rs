@@ -64,6 +64,9 @@ pub struct RecordRow {
     /// Offset and epoch of the last record read before it was sent, where nobody told its own offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<(Offset, LeaderEpoch)>,
+    /// The life of the topic that it named when it was read; none in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_of: Option<TopicId>,
 }
 
 /// One class's sums.

@@ -28,13 +28,13 @@ use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
 const OFFSETS_ASKED: u64 = 64;
 
 /// A search that takes more re-reads than this is not begun.
-const OFFSETS_MAX: usize = 256;
+const OFFSETS_MAX: usize = 1024;
 
 /// So many records of a partition are searched for at once.
 const SEARCHES_AT_ONCE: usize = 64;
 
-/// So many re-reads for searches are asked for at once: each takes a fresh connection.
-const REREADS_AT_ONCE: usize = 32;
+/// So many re-reads for searches are asked for at once: those of one partition share a fresh connection.
+const REREADS_AT_ONCE: usize = 256;
 
 /// How often new searches are planned.
 const PLAN_EVERY: Duration = Duration::from_millis(500);
@@ -56,6 +56,8 @@ pub(super) struct Look {
     until: Offset,
     /// The record that was shown, at or behind the offset asked for.
     place: Offset,
+    /// Ours, where it is one: it may have been shown before its ack, when nobody searched for it yet.
+    shows: Option<RecordKey>,
     epoch: Option<LeaderEpoch>,
     begun: Moment,
     at: Moment,
@@ -85,6 +87,8 @@ enum Plan {
 impl Ledger {
     /// Begins searches that can be limited by now, and asks for the offsets of all.
     pub(super) fn search_questions(&mut self, at: Moment) -> Vec<Question> {
+        // Not at each look: a search goes through all its offsets.
+        self.judge_searches(at);
         let partitions: Vec<PartitionId> = self.lanes.keys().copied().collect();
         for partition in partitions {
             self.plan_searches(partition, at);
@@ -99,7 +103,7 @@ impl Ledger {
                     return questions;
                 }
                 let is_shown =
-                    lane.looks.of(isolation, *offset).is_some_and(|look| lane.accepts(look, search.limits.high));
+                    lane.looks.of(isolation, *offset).is_some_and(|look| lane.accepts(look, *key, search.limits.high));
                 let backoff = lane.looks.asked.entry((isolation, *offset)).or_default();
                 if !is_shown && backoff.is_due(at) {
                     backoff.asked(at);
@@ -250,16 +254,11 @@ impl Ledger {
         outcome: &Reread,
         at: Moment,
     ) {
-        let searched: Vec<RecordKey> = self
-            .searching
-            .iter()
-            .filter(|key| key.partition == partition && Isolation::of(key.class) == isolation)
-            .copied()
-            .collect();
-        if searched.is_empty() {
+        let is_searched = |key: &RecordKey| key.partition == partition && Isolation::of(key.class) == isolation;
+        if !self.searching.iter().any(is_searched) {
             return;
         }
-        let (until, place, epoch) = match outcome {
+        let (until, place, epoch, shows) = match outcome {
             Reread::Found { record, leader_epoch } => {
                 if record.lineage == self.lineage {
                     self.found_unseen(record.key, Copy { partition, offset, leader_epoch: *leader_epoch }, at);
@@ -268,18 +267,15 @@ impl Ledger {
                 if self.topic_id.is_some_and(|id| id != record.topic_id) {
                     return;
                 }
-                (offset.next(), offset, *leader_epoch)
+                (offset.next(), offset, *leader_epoch, Some(record.key))
             }
-            Reread::Other(_) => (offset.next(), offset, None),
-            Reread::Beyond { next, leader_epoch } => (*next, *next, *leader_epoch),
+            Reread::Other(_) => (offset.next(), offset, None, None),
+            Reread::Beyond { next, leader_epoch } => (*next, *next, *leader_epoch, None),
             // Nothing was shown; it is asked again.
             Reread::BelowLogStart { .. } | Reread::AtEnd { .. } | Reread::Failed { .. } => return,
         };
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        lane.looks.shown.insert((isolation, offset), Look { until, place, epoch, begun, at });
-        for key in searched {
-            self.judge_search(key, at);
-        }
+        lane.looks.shown.insert((isolation, offset), Look { until, place, shows, epoch, begun, at });
     }
 
     /// A search found its record: our own reader had skipped it.
@@ -317,7 +313,7 @@ impl Ledger {
         let mut since = search.begun;
         for offset in &search.offsets {
             match lane.looks.of(isolation, *offset) {
-                Some(look) if lane.accepts(look, limits.high) => {
+                Some(look) if lane.accepts(look, key, limits.high) => {
                     since = if look.at.mono > since.mono { look.at } else { since };
                 }
                 Some(_) | None => return,
@@ -377,13 +373,14 @@ impl Ledger {
 }
 
 impl Lane {
-    /// True when what a fresh connection showed is of the log in question, and not of a replaced leader's.
-    fn accepts(&self, look: &Look, high: LeaderEpoch) -> bool {
+    /// True when what a fresh connection showed is of the log in question, and not of a replaced leader's, and is not
+    /// the record itself.
+    fn accepts(&self, look: &Look, key: RecordKey, high: LeaderEpoch) -> bool {
         let is_by_term = look.epoch.is_some_and(|epoch| self.is_of_term(look.place, epoch, high));
         let all_know = || {
             self.leaders.settled_since(high).is_some_and(|since| since <= look.begun.mono)
                 && self.leaders.all_answered_since(look.at)
         };
-        is_by_term || all_know()
+        look.shows != Some(key) && (is_by_term || all_know())
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Tracked {
     /// Offsets of copies that were truncated.
     pub(super) gone: Vec<Offset>,
     pub(super) received: Option<When>,
-    /// The life of the topic that it named when this process read it: its offsets are offsets of that one.
+    /// The life of the topic that it named when it was read: its offsets are offsets of that one.
     pub(super) read_of: Option<TopicId>,
     pub(super) on_time: Option<bool>,
     pub(super) settled: Option<When>,
@@ -129,6 +129,7 @@ impl Tracked {
             is_observed: self.is_observed,
             // Of no use where the offset is known.
             floor: self.floor.filter(|_| self.offset.is_none()).map(|floor| (floor.offset, floor.epoch)),
+            read_of: self.read_of,
         }
     }
 
@@ -144,6 +145,7 @@ impl Tracked {
             of_former_topic: row.of_former_topic,
             resurfaced: row.resurfaced,
             is_observed: row.is_observed,
+            read_of: row.read_of,
             floor: row.floor.map(|(offset, epoch)| Anchor { offset, epoch }),
             ..Self::new(row.state, When::earlier_process(row.sent_at), row.bracket, serial)
         }

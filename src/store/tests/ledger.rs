@@ -30,6 +30,7 @@ fn record(sequence: u64, state: State) -> RecordRow {
         resurfaced: false,
         is_observed: false,
         floor: None,
+        read_of: None,
     }
 }
 
