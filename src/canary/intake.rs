@@ -39,6 +39,8 @@ pub(super) enum Item {
     },
     /// Trouble that librdkafka goes on working at.
     Failing {
+        /// True when we may not read the topic. librdkafka says so once, and goes on asking once a second.
+        is_denied: bool,
         text: String,
     },
     /// The client is done for.
@@ -159,7 +161,8 @@ impl Intake {
                 } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
                     Item::Stopped { text }
                 } else {
-                    Item::Failing { text }
+                    let is_denied = error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
+                    Item::Failing { is_denied, text }
                 })
             }
         }

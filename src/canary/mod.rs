@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::audit::{CanaryClass, CanaryRecord, Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, TopicName};
+use crate::model::{Moment, Offset, PartitionId, ReaderSight, TopicName};
 use producer::Producer;
 use reader::{Outlets, Reader, Scope};
 use reread::Rereader;
@@ -172,6 +172,16 @@ impl Canary {
         let transactional = self.transactional.as_ref().and_then(Transactional::standstill);
         let transactional = transactional.map(|why| (CanaryClass::Transactional, why));
         self.producers.iter().filter_map(of).chain(transactional).collect()
+    }
+
+    /// How each reader fares on each partition it reads.
+    #[must_use]
+    pub fn sights(&self) -> BTreeMap<(Isolation, PartitionId), ReaderSight> {
+        let of = |(isolation, reader): (&Isolation, &Reader)| {
+            let isolation = *isolation;
+            reader.sights().into_iter().map(move |(partition, sight)| ((isolation, partition), sight))
+        };
+        self.readers.iter().flat_map(of).collect()
     }
 
     /// Lets every producer learn that the topic has so many partitions by now, and returns when all have, or `within` has

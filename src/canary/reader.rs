@@ -16,7 +16,7 @@ use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::CanaryError;
@@ -25,7 +25,7 @@ use super::cursor::Cursor;
 use super::intake::{Intake, Item};
 use crate::audit::{Event, Isolation, Lineage, Unreadable};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, TopicName};
+use crate::model::{Moment, Offset, PartitionId, ReaderSight, TopicName};
 
 /// How often librdkafka's own queue (log lines, errors of the whole client) is served.
 const TICK: Duration = Duration::from_millis(100);
@@ -126,7 +126,11 @@ pub(crate) struct Reader {
     wakes: std_mpsc::Sender<Wake>,
     stopping: CancellationToken,
     stopped: Option<oneshot::Receiver<()>>,
+    sights: watch::Receiver<Sights>,
 }
+
+/// How the reader fares on each of its partitions.
+type Sights = BTreeMap<PartitionId, ReaderSight>;
 
 impl Reader {
     /// Starts to read. The runtime is only there to wait for room in the queues.
@@ -147,7 +151,9 @@ impl Reader {
         let (done, stopped) = oneshot::channel();
         let cursors = BTreeMap::new();
         let stop = stopping.clone();
-        let mut pump = Pump { isolation, tells_strangers, intake, cursors, clock, outlets, runtime, stopping: stop };
+        let (shown, sights) = watch::channel(Sights::new());
+        let mut pump =
+            Pump { isolation, tells_strangers, intake, cursors, sights: shown, clock, outlets, runtime, stopping: stop };
         let starts = starts.to_vec();
         std::thread::Builder::new()
             .name(format!("canary-{}", isolation.as_str().trim_start_matches("read_")))
@@ -159,13 +165,18 @@ impl Reader {
                 done.send(()).ok();
             })
             .map_err(CanaryError::Thread)?;
-        Ok(Self { wakes, stopping, stopped: Some(stopped) })
+        Ok(Self { wakes, stopping, stopped: Some(stopped), sights })
     }
 
     /// Tells the reader what to do; it does so in the order told.
     pub(crate) fn command(&self, command: ReaderCommand) {
         // A thread that is gone has nothing left to read.
         self.wakes.send(Wake::Command(command)).ok();
+    }
+
+    /// How it fares on each partition it reads.
+    pub(crate) fn sights(&self) -> Sights {
+        self.sights.borrow().clone()
     }
 
     /// Stops reading. What was not told yet will be read again by the next start.
@@ -194,6 +205,7 @@ struct Pump {
     tells_strangers: bool,
     intake: Intake,
     cursors: BTreeMap<PartitionId, Cursor>,
+    sights: watch::Sender<Sights>,
     clock: Clock,
     outlets: Outlets,
     runtime: Handle,
@@ -238,9 +250,11 @@ impl Pump {
 
     fn take(&mut self, partition: PartitionId, item: Item) {
         let Some(cursor) = self.cursors.get_mut(&partition) else { return };
+        let now = self.clock.now();
         match item {
             Item::Record { offset, leader_epoch, at, what } => {
                 let isolation = self.isolation;
+                show(&self.sights, partition, |sight| sight.hear(Some(offset.next()), at));
                 let moved = cursor.read(offset).then_some(Event::ReaderMoved { isolation, partition, to: offset });
                 let event = match what {
                     // Each reader tells of its own classes, so that no record is told twice.
@@ -253,15 +267,18 @@ impl Pump {
                 moved.into_iter().chain(event).for_each(|event| self.tell(event, at));
             }
             Item::End => {
+                show(&self.sights, partition, |sight| sight.hear(cursor.next(), now));
                 if cursor.caught_up() {
                     self.notify(ReaderNotice::CaughtUp { partition });
                 }
             }
             Item::Stopped { text } => {
                 let at = cursor.stop();
+                show(&self.sights, partition, |sight| sight.refuse(false, text.clone(), now));
                 self.notify(ReaderNotice::Stopped { partition, at, text });
             }
-            Item::Failing { text } => {
+            Item::Failing { is_denied, text } => {
+                show(&self.sights, partition, |sight| sight.refuse(is_denied, text.clone(), now));
                 if cursor.failing(&text) {
                     self.notify(ReaderNotice::Failing { partition, text });
                 }
@@ -292,6 +309,8 @@ impl Pump {
         for start in starts {
             if let Entry::Vacant(entry) = self.cursors.entry(start.partition) {
                 entry.insert(Cursor::at(start.offset));
+                let sight = ReaderSight::begun(start.offset, self.clock.now());
+                self.sights.send_modify(|sights| drop(sights.insert(start.partition, sight)));
                 added.push((start.partition, start.offset));
             }
         }
@@ -305,6 +324,7 @@ impl Pump {
             return self.rebuild(&error.to_string());
         }
         let next = self.cursors.get(&partition).and_then(Cursor::next);
+        show(&self.sights, partition, |sight| sight.move_to(next));
         self.assign(&[(partition, next)]);
     }
 
@@ -349,4 +369,9 @@ impl Pump {
             }
         });
     }
+}
+
+/// Changes what is shown of a partition that is read.
+fn show(sights: &watch::Sender<Sights>, partition: PartitionId, change: impl FnOnce(&mut ReaderSight)) {
+    sights.send_if_modified(|sights| sights.get_mut(&partition).map(change).is_some());
 }

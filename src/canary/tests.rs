@@ -309,6 +309,34 @@ async fn a_position_that_does_not_exist_stops_the_partition_until_it_is_told() {
 }
 
 #[tokio::test]
+async fn a_reader_that_may_not_read_says_so_until_it_may_again() {
+    let mut bench = start(mock(1, 1), from_log_start(1));
+    let key = (Isolation::ReadUncommitted, PartitionId(0));
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    let other = RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION;
+    for (errors, is_denied) in [([denied; 2], true), ([other; 2], false)] {
+        bench.acked(&record(0, 0)).await;
+        bench.until(|event| matches!(event, Event::Received { .. }).then_some(())).await;
+        bench.mock.request_errors(RDKafkaApiKey::Fetch, &errors);
+        let seen = async |is_refused: bool| loop {
+            let sight = bench.canary.sights().get(&key).cloned().expect("it is read");
+            if sight.refusal.is_some() == is_refused {
+                break sight;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let refused = timeout(LONG, seen(true)).await.expect("it is told");
+        let refusal = refused.refusal.expect("waited for");
+        assert_eq!(refusal.is_denied, is_denied, "{}", refusal.text);
+        assert!(refusal.since.mono >= refused.heard.mono);
+        bench.canary.send(&record(0, 1)).await.expect("taken");
+        let heard = timeout(LONG, seen(false)).await.expect("it may again");
+        assert!(heard.has_heard && heard.heard.mono >= refusal.last.mono && heard.next > refused.next, "{heard:?}");
+        bench.until(|event| matches!(event, Event::Received { .. }).then_some(())).await;
+    }
+}
+
+#[tokio::test]
 async fn partitions_are_added_and_a_new_client_goes_on_where_the_old_one_was() {
     let mut bench = start(mock(1, 2), from_log_start(1));
     let received = |event: &Event| {
