@@ -18,7 +18,7 @@ use super::journal::Journal;
 use super::pacer::{Block, Pacer, block_size};
 use super::poller::TopicSighting;
 use super::proof::{Answer, Answers, Moved, Prover, Stopped};
-use super::view::{AuditView, Viewer};
+use super::view::{AuditView, Beside, Viewer};
 use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, SloOptions, Step, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{
@@ -364,7 +364,8 @@ impl Auditor {
         self.reserve(now);
         let coverage = placement::coverage(&self.leaders, &self.brokers);
         let paused = self.paused.clone().or_else(|| self.flusher.trouble()).or_else(|| self.standstill());
-        let revised = self.viewer.renew(&mut self.parts.ledger, now, coverage, paused);
+        let sights = self.link.as_ref().map(|link| link.canary.sights()).unwrap_or_default();
+        let revised = self.viewer.renew(&mut self.parts.ledger, now, Beside { coverage, paused, sights });
         let written = self.flusher.written(now).await;
         self.hand_over(written);
         let nothing_to_write = self.flusher.begin_when_due(&mut self.parts.ledger, now, revised);

@@ -217,6 +217,7 @@ async fn turns(
             bootstrap: config.kafka.get("bootstrap.servers").cloned().unwrap_or_default(),
             canary: canary_topic.clone().map(|topic| CanaryNeeds { topic, window: LedgerOptions::default().window }),
         },
+        readers: finding::BlindReaders::default(),
         canary_topic,
         totals: Totals::default(),
         last: None,

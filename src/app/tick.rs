@@ -12,7 +12,7 @@ use super::sentence::{canary_drafts, own_drafts};
 use super::view::AuditView;
 use crate::alert::AlertBook;
 use crate::clock::Clock;
-use crate::finding::{Finding, FindingBook, JudgeOptions, Judged, Placement, judge, placement};
+use crate::finding::{BlindReaders, Finding, FindingBook, JudgeOptions, Judged, Placement, judge, placement};
 use crate::model::{ClusterName, ClusterSnapshot, LeaderEpoch, Timestamp, TopicName, TopicPartition};
 use crate::observe::{History, Observation, observe};
 use crate::publish::Totals;
@@ -26,6 +26,7 @@ pub(super) struct Turns {
     pub(super) findings: FindingBook,
     pub(super) alerts: AlertBook,
     pub(super) judge: JudgeOptions,
+    pub(super) readers: BlindReaders,
     pub(super) canary_topic: Option<TopicName>,
     pub(super) totals: Totals,
     pub(super) last: Option<Arc<Observation>>,
@@ -78,7 +79,12 @@ impl Turns {
         self.last = Some(Arc::clone(&observation));
         self.placement = self.judge.canary.as_ref().and_then(|needs| placement(&observation, needs)).map(Arc::new);
         let own = Judged::of_own(own_drafts(&self.store.status()));
-        let judged = [judge(&observation, &self.judge), self.canary(), own];
+        let mut read = judge(&observation, &self.judge);
+        if let Some(topic) = &self.canary_topic {
+            let (sights, now) = (Arc::clone(&self.audit.borrow().sights), self.clock.now());
+            self.readers.judge(&observation, (topic, &sights), now, &self.judge.bootstrap, &mut read);
+        }
+        let judged = [read, self.canary(), own];
         self.tell(&judged, Some(observation));
     }
 

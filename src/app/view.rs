@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::audit::{Anomaly, AnomalyKey, CanaryClass, ClassSlo, ClassSummary, Ledger, SecondInstance, SloOptions};
-use crate::model::{Moment, Timestamp, TopicName};
-use crate::publish::{Histogram, PublishedCanary};
+use crate::audit::{
+    Anomaly, AnomalyKey, CanaryClass, ClassSlo, ClassSummary, Isolation, Ledger, SecondInstance, SloOptions,
+};
+use crate::finding::ReaderSights;
+use crate::model::{Moment, PartitionId, ReaderSight, Timestamp, TopicName};
+use crate::publish::{Histogram, PublishedCanary, RefusedReader};
 
 /// Objectives look over hours and days: so often is enough.
 const SLOS_EVERY: Duration = Duration::from_secs(5);
@@ -27,6 +30,27 @@ pub(super) struct AuditView {
     pub(super) revision: u64,
     pub(super) outcomes: BTreeMap<(CanaryClass, &'static str), u64>,
     pub(super) latencies: Arc<LatencyTotals>,
+    /// How our own readers fare.
+    pub(super) sights: Arc<ReaderSights>,
+}
+
+/// What is not the ledger's own of a look at the canary.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// Brokers that lead a canary partition, of those there are.
+    pub(super) coverage: Option<f64>,
+    /// Why it does not send, if so.
+    pub(super) paused: Option<String>,
+    pub(super) sights: ReaderSights,
+}
+
+fn refused(sights: &ReaderSights) -> Vec<RefusedReader> {
+    let refused = |((reader, partition), sight): (&(Isolation, PartitionId), &ReaderSight)| {
+        let refusal = sight.refusal.as_ref()?;
+        let (reader, partition) = (*reader, *partition);
+        Some(RefusedReader { reader, partition, since: refusal.since.wall, error: refusal.text.clone() })
+    };
+    sights.iter().filter_map(refused).collect()
 }
 
 /// Renews the view, and notices when an anomaly is new or different.
@@ -61,13 +85,8 @@ impl Viewer {
     }
 
     /// True when an anomaly is new or different.
-    pub(super) fn renew(
-        &mut self,
-        ledger: &mut Ledger,
-        now: Moment,
-        coverage: Option<f64>,
-        paused: Option<String>,
-    ) -> bool {
+    pub(super) fn renew(&mut self, ledger: &mut Ledger, now: Moment, beside: Beside) -> bool {
+        let Beside { coverage, paused, sights } = beside;
         for (class, stage, seconds) in ledger.take_latencies() {
             self.latencies.entry((class.as_str(), stage.as_str())).or_default().record(seconds);
         }
@@ -84,6 +103,7 @@ impl Viewer {
             classes: self.classes.iter().map(summary).collect(),
             partitions: ledger.partitions(now),
             paused,
+            refused: refused(&sights),
             slos: Arc::clone(&self.slos),
         };
         let anomalies = revised.then(|| Arc::new(ledger.anomalies().cloned().collect::<Vec<_>>()));
@@ -96,6 +116,7 @@ impl Viewer {
             view.canary = Some(Arc::new(canary));
             view.outcomes = ledger.outcomes().clone();
             view.latencies = latencies;
+            view.sights = Arc::new(sights);
             if let Some(anomalies) = anomalies {
                 view.anomalies = anomalies;
                 view.revision += 1;

@@ -152,8 +152,17 @@ impl Reader {
         let cursors = BTreeMap::new();
         let stop = stopping.clone();
         let (shown, sights) = watch::channel(Sights::new());
-        let mut pump =
-            Pump { isolation, tells_strangers, intake, cursors, sights: shown, clock, outlets, runtime, stopping: stop };
+        let mut pump = Pump {
+            isolation,
+            tells_strangers,
+            intake,
+            cursors,
+            sights: shown,
+            clock,
+            outlets,
+            runtime,
+            stopping: stop,
+        };
         let starts = starts.to_vec();
         std::thread::Builder::new()
             .name(format!("canary-{}", isolation.as_str().trim_start_matches("read_")))

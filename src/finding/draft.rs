@@ -131,6 +131,8 @@ pub struct Unknown {
     pub listed: Option<BTreeSet<GroupId>>,
     /// Brokers of which nothing was learned.
     pub brokers: BTreeSet<BrokerId>,
+    /// Canary topics of which it is not known yet whether our own readers have what is there.
+    pub readers: BTreeSet<TopicName>,
     /// Canary classes of which nothing was observed lately, by their words.
     pub canary_classes: BTreeSet<String>,
 }
@@ -171,7 +173,7 @@ impl Unknown {
                 self.topology || of_topic(&self.topics) || (subject.topic_id.is_some() && of_topic(&self.settings))
             }
             // That nothing could be read does not say that something else can be read again.
-            Kind::MonitorBlind => self.topology,
+            Kind::MonitorBlind => self.topology || of_topic(&self.readers),
             Kind::BrokerUnreachable => subject.broker.is_some_and(|broker| self.brokers.contains(&broker)),
             Kind::CanaryBudgetBurning => {
                 subject.canary_class.as_ref().is_some_and(|class| self.canary_classes.contains(class))

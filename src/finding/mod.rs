@@ -11,6 +11,7 @@ mod judge;
 pub mod kind;
 mod partitions;
 mod placement;
+mod readers;
 mod shell;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use draft::{Draft, Judged, Unknown};
 pub use judge::{Options as JudgeOptions, judge};
 pub use kind::{Grade, Kind, Nature, Severity};
 pub use placement::{COVERAGE, CanaryNeeds, Placement, placement};
+pub use readers::{BlindReaders, ReaderSights};
 
 use crate::model::{BrokerId, ClusterName, GroupId, MemberId, PartitionId, Timestamp, TopicId, TopicName};
 

@@ -294,6 +294,7 @@ fn an_objective_without_records_to_judge_has_no_sample() {
         classes: vec![],
         partitions: vec![],
         paused: None,
+        refused: Vec::new(),
         slos: Arc::new(vec![slo]),
     };
     let mut published = published(vec![]);

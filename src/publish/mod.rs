@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::alert::Alert;
-use crate::audit::{CanaryPartition, ClassSlo, ClassSummary, Latency};
+use crate::audit::{CanaryPartition, ClassSlo, ClassSummary, Isolation, Latency};
 use crate::finding::{Finding, Grade, Kind, Placement};
-use crate::model::{ClusterName, Timestamp};
+use crate::model::{ClusterName, PartitionId, Timestamp};
 use crate::observe::Observation;
 
 /// Everything a reader may show.
@@ -55,8 +57,23 @@ pub struct PublishedCanary {
     pub partitions: Vec<CanaryPartition>,
     /// Why it does not send, if so.
     pub paused: Option<String>,
+    /// What its own readers are refused now, by reader and partition.
+    pub refused: Vec<RefusedReader>,
     /// The objectives of each class, as they stood some seconds ago.
     pub slos: Arc<Vec<ClassSlo>>,
+}
+
+/// A reader of the canary that gets nothing of a partition, and was told why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedReader {
+    /// What it may see.
+    pub reader: Isolation,
+    /// The partition.
+    pub partition: PartitionId,
+    /// Since when.
+    pub since: Timestamp,
+    /// The client's words.
+    pub error: String,
 }
 
 /// What applications in a consumer group wait for.

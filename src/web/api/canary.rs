@@ -13,7 +13,7 @@ use crate::audit::rates::{Correction, Rates};
 use crate::audit::slo::{Minutes, TimeCoverage};
 use crate::audit::{CanaryPartition, ClassSlo, ClassSummary, Latency, Misfit, PROBE_GROUP, SloState};
 use crate::model::{BrokerId, Timestamp};
-use crate::publish::PublishedGroupProbe;
+use crate::publish::{PublishedGroupProbe, RefusedReader};
 use crate::web::State;
 use crate::web::error::Problem;
 use crate::web::listing;
@@ -25,6 +25,8 @@ pub(super) struct Canary {
     topic: Option<String>,
     /// Why it does not send, if so.
     paused: Option<String>,
+    /// What its own readers are refused now.
+    refused: Vec<RefusedReader>,
     items: Vec<Class>,
     total: usize,
     page: u64,
@@ -186,6 +188,7 @@ pub(super) async fn all(
         enabled: canary.is_some(),
         topic: canary.map(|canary| canary.topic.clone()),
         paused: canary.and_then(|canary| canary.paused.clone()),
+        refused: canary.map(|canary| canary.refused.clone()).unwrap_or_default(),
         total: items.len(),
         items,
         page: 1,

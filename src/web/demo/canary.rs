@@ -2,10 +2,10 @@
 
 use super::before;
 use super::slo::slo;
-use crate::audit::{CanaryClass, CanaryPartition, ClassSummary, Counts, Latency, Misfit, Weight};
+use crate::audit::{CanaryClass, CanaryPartition, ClassSummary, Counts, Isolation, Latency, Misfit, Weight};
 use crate::finding::Placement;
 use crate::model::{BrokerId, PartitionId, Timestamp};
-use crate::publish::{PublishedCanary, PublishedGroupProbe};
+use crate::publish::{PublishedCanary, PublishedGroupProbe, RefusedReader};
 
 pub(super) fn canary(at: Timestamp) -> PublishedCanary {
     let latency = |scale: f64| Latency {
@@ -83,7 +83,18 @@ pub(super) fn canary(at: Timestamp) -> PublishedCanary {
             })
             .collect(),
         paused: None,
+        refused: vec![refused(at, 0), refused(at, 2)],
         slos: CanaryClass::ALL.iter().map(|class| slo(*class, at)).collect::<Vec<_>>().into(),
+    }
+}
+
+/// A broker may say anything.
+fn refused(at: Timestamp, partition: i32) -> RefusedReader {
+    RefusedReader {
+        reader: Isolation::ReadCommitted,
+        partition: PartitionId(partition),
+        since: before(at, 40),
+        error: "Fetch from broker 1 failed: <img src=x onerror=alert(2)>".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The canary: the sums of its ledger, and what they say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -13,11 +14,11 @@ use super::frame::{self, Frame, Trouble, is_known, page, unchanged};
 use super::objectives::Objectives;
 use super::overview::history_href;
 use super::text::{self, Badge, Link, Stamp, Value};
-use crate::audit::{CanaryClass, ClassSummary, Latency, Weight};
+use crate::audit::{CanaryClass, ClassSummary, Isolation, Latency, Weight};
 use crate::finding::{Finding, Kind, Placement};
 use crate::metrics::canary_states;
 use crate::model::{BrokerId, Timestamp};
-use crate::publish::{PublishedCanary, PublishedGroupProbe};
+use crate::publish::{PublishedCanary, PublishedGroupProbe, RefusedReader};
 use crate::web::State;
 use crate::web::listing;
 use crate::web::query::Parameters;
@@ -102,6 +103,7 @@ struct Canary {
 struct Ledger {
     topic: Link,
     paused: Option<String>,
+    refused: Vec<Refused>,
     as_of: Stamp,
     classes: Vec<ClassRow>,
     details: Vec<Details>,
@@ -109,6 +111,33 @@ struct Ledger {
     partitions: Vec<(i32, Value, String, u64)>,
     latency_history: String,
     outcome_history: String,
+}
+
+/// A reader that gets nothing of some partitions, for one reason.
+struct Refused {
+    reader: &'static str,
+    partitions: String,
+    error: String,
+    since: Stamp,
+}
+
+impl Refused {
+    fn all(refused: &[RefusedReader], now: Timestamp) -> Vec<Self> {
+        let mut alike: BTreeMap<(Isolation, &str), (Vec<String>, Timestamp)> = BTreeMap::new();
+        for one in refused {
+            let (partitions, since) =
+                alike.entry((one.reader, one.error.as_str())).or_insert_with(|| (Vec::new(), one.since));
+            partitions.push(one.partition.to_string());
+            *since = one.since.min(*since);
+        }
+        let row = |((reader, error), (partitions, since)): ((Isolation, &str), (Vec<String>, Timestamp))| Self {
+            reader: reader.as_str(),
+            partitions: partitions.join(", "),
+            error: text::shown(error),
+            since: Stamp::of(since, now),
+        };
+        alike.into_iter().map(row).collect()
+    }
 }
 
 /// The topic's settings and leaders, beside what they should be.
@@ -191,6 +220,7 @@ impl Ledger {
         Self {
             topic: Link::topic(cluster, &canary.topic),
             paused: canary.paused.clone(),
+            refused: Refused::all(&canary.refused, now),
             as_of: Stamp::of(canary.as_of, now),
             classes: canary.classes.iter().map(ClassRow::of).collect(),
             details: canary.classes.iter().map(|summary| Details::of(summary, now)).collect(),
@@ -218,7 +248,12 @@ pub(super) async fn all(
     let title = format!("Canary of {name}");
     let frame = Frame::of(&web, &published, &title, frame::Place::Cluster { name: name.as_str(), tab: "canary" })
         .json(text::cluster_href(name.as_str(), "/canary"));
-    let is_about = |finding: &&Finding| finding.kind.is_of_canary() || finding.kind == Kind::CanaryNotCovering;
+    // Of what cannot be read, only what its own readers miss is of a topic.
+    let is_about = |finding: &&Finding| {
+        finding.kind.is_of_canary()
+            || finding.kind == Kind::CanaryNotCovering
+            || (finding.kind == Kind::MonitorBlind && finding.subject.topic.is_some())
+    };
     let about = cluster.findings.iter().filter(is_about);
     let tag = frame.tag.clone();
     Ok(page(

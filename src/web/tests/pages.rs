@@ -26,6 +26,7 @@ fn pages() -> Vec<(String, &'static str)> {
         ("/clusters/main/canary", "set min.insync.replicas=2"),
         ("/clusters/main/canary", "1,500 of 43,200 minutes have data"),
         ("/clusters/main/canary", "0 of 270,000 not acknowledged in time: below 1.2 · 10⁻⁵"),
+        ("/clusters/main/canary", "Its read_committed reader gets nothing of partition 0, 2 since"),
         ("/clusters/main/canary", "none is granted: each one is a finding"),
         ("/clusters/standby/canary", "No canary is enabled"),
         ("/clusters/main/findings?state=open", "48 acknowledged records"),
