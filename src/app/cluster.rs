@@ -118,7 +118,8 @@ pub(crate) fn wire_options(config: &ClusterConfig) -> wire::Options {
     }
 }
 
-fn slo_options(config: &ClusterConfig) -> SloOptions {
+/// What the canary's classes are to keep, and how often they send.
+pub(crate) fn slo_options(config: &ClusterConfig) -> SloOptions {
     let SloConfig { availability, freshness, durability, exactness, order } = config.canary.slo;
     SloOptions {
         objectives: Objectives { availability, freshness, durability, exactness, order },

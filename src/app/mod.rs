@@ -38,7 +38,7 @@ use crate::store::{self, Store};
 use crate::web::{self, Readiness};
 use board::Board;
 use cluster::ClusterTasks;
-pub(crate) use cluster::wire_options;
+pub(crate) use cluster::{slo_options, wire_options};
 use lifecycle::guarded;
 
 /// How often the daemon's own state is renewed.

@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::report::{Check, Word};
-use crate::audit::{LedgerOptions, Misfit, Weight, resolution};
+use crate::app::slo_options;
+use crate::audit::{CanaryClass, LedgerOptions, Misfit, Slo, Weight, resolution};
 use crate::config::ClusterConfig;
 use crate::finding::{COVERAGE, CanaryNeeds, JudgeOptions, Kind, Placement, judge, placement};
 use crate::model::{BrokerId, Missing, Reading, TopicName};
 use crate::observe::{BrokerState, Observation, TopicView};
 use crate::wire::{Greeted, Greeting};
 
-/// The share of records that is to be good, which the probe rate has to be able to judge.
-const OBJECTIVE: f64 = 0.999;
 /// Without it only groups of the protocol of KIP-848 cannot be described.
 const OPTIONAL: &str = "ConsumerGroupDescribe";
 
@@ -193,12 +192,28 @@ fn of_coverage(
     }
 }
 
+/// One check per value: objectives are mostly alike. What no class is judged by a budget for needs no rate.
 fn of_rate(seen: Seen<'_>, partitions: usize, list: &mut List<'_>) {
-    let resolution = resolution(seen.config.canary.rate, partitions, OBJECTIVE);
-    let word = match (partitions, resolution.is_enough) {
-        (0, _) => Word::Unknown,
-        (_, true) => Word::Ok,
-        (_, false) => Word::Advice,
-    };
-    list.say("canary.rate", word, resolution.sentence().trim_end_matches('.'), None);
+    let classes: Vec<CanaryClass> =
+        seen.config.canary.classes.iter().filter_map(|word| CanaryClass::from_word(word)).collect();
+    let options = slo_options(seen.config);
+    let is_judged = |slo: &Slo| classes.iter().any(|class| slo.is_judged_by_budget(*class));
+    let mut alike: Vec<(f64, Vec<&str>)> = Vec::new();
+    for slo in Slo::ALL.into_iter().filter(is_judged) {
+        let objective = options.objectives.of(slo);
+        match alike.iter_mut().find(|(known, _)| known.total_cmp(&objective).is_eq()) {
+            Some((_, slos)) => slos.push(slo.as_str()),
+            None => alike.push((objective, vec![slo.as_str()])),
+        }
+    }
+    for (objective, slos) in alike {
+        let resolution = resolution(options.rate, partitions, objective);
+        let (word, before) = match (partitions, resolution.is_enough) {
+            (0, _) => (Word::Unknown, ""),
+            (_, true) => (Word::Ok, ""),
+            (_, false) => (Word::Advice, "insufficient resolution: "),
+        };
+        let found = format!("{before}{}", resolution.sentence().trim_end_matches('.'));
+        list.say(&format!("canary.rate for {}", slos.join(", ")), word, found, None);
+    }
 }

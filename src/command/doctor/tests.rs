@@ -78,7 +78,7 @@ fn a_cluster_that_is_well() {
     ok       main: cluster id: abc
     ok       main: canary topic __kustody.canary: fits: 3 partitions, replication factor 3, cleanup.policy=delete, retention.ms=7200000
     ok       main: canary topic __kustody.canary: every broker that is up leads a partition of it
-    ok       main: canary.rate: 900 records in 5 minutes are enough for 99.9 %: 139 are needed so that one bad record alone cannot page
+    ok       main: canary.rate for availability, freshness, exactness, order: 900 records in 5 minutes are enough for 99.9 %: 139 are needed so that one bad record alone cannot page
     0 problem, 0 unknown, 0 advice, 9 ok
     ");
     assert!(is_well);
@@ -116,7 +116,7 @@ fn a_cluster_with_everything_wrong() {
     advice   main: broker 3 at b3:9092: answers in 3 ms; without ConsumerGroupDescribe groups of the new protocol are not described
     advice   main: canary topic __kustody.canary: max.message.bytes=100: smaller than a canary (176 bytes with its batch): each is rejected; set max.message.bytes=1048588
     advice   main: canary topic __kustody.canary: Broker 3 leads no partition of __kustody.canary: what is lost there the canary cannot see (2 of 3 brokers covered); kustody never moves partitions itself. Add a partition led by broker 3: kafka-topics.sh --bootstrap-server b1:9092,b2:9092 --alter --topic __kustody.canary --partitions 3 --replica-assignment 1:2:3,2:3:4,3:1:2
-    advice   main: canary.rate: 60 records in 5 minutes (0.1 a second on 2 partitions) are too few for 99.9 %: 139 are needed so that one bad record alone cannot page; set canary.rate to 0.24 or higher. Until then an alert waits for a second bad record
+    advice   main: canary.rate for availability, freshness, exactness, order: insufficient resolution: 60 records in 5 minutes (0.1 a second on 2 partitions) are too few for 99.9 %: 139 are needed so that one bad record alone cannot page; set canary.rate to 0.24 or higher. Until then an alert waits for a second bad record
     ok       main: bootstrap b1:9092: answers in 3 ms
     ok       main: bootstrap b2:9092: answers in 3 ms
     ok       main: canary topic __kustody.canary: message.timestamp.type=LogAppendTime: timestamps are the broker's; latencies are measured by our own clock and do not depend on them
@@ -150,6 +150,54 @@ fn without_a_topic_it_depends_on_who_is_to_make_it() {
     }
     let (text, _) = said(&cluster("canary.enabled = true\ncanary.create_topic = true"), &greetings(), &observation);
     assert!(text.contains("900 records in 5 minutes"), "a partition for each of three brokers: {text}");
+}
+
+#[test]
+fn the_rate_is_held_against_each_objective() {
+    const OTHERS: &str = "canary.rate for availability, freshness, exactness, order";
+    let too_few = "insufficient resolution: 900 records in 5 minutes (1 a second on 3 partitions) are too few for 99.99 %: 1,389 are needed so that one bad record alone cannot page; set canary.rate to 1.6 or higher. Until then an alert waits for a second bad record";
+    let enough = |objective: &str, needed: u32| {
+        format!(
+            "900 records in 5 minutes are enough for {objective}: {needed} are needed so that one bad record alone cannot page"
+        )
+    };
+    // Word, about and text.
+    type Said<'a> = (&'a str, &'a str, String);
+    let cases: [(&str, &str, Vec<Said<'_>>); 5] = [
+        ("none is set", "", vec![("ok", OTHERS, enough("99.9 %", 139))]),
+        (
+            "one is higher",
+            "canary.slo.order = 0.9999",
+            vec![
+                ("advice", "canary.rate for order", too_few.to_owned()),
+                ("ok", "canary.rate for availability, freshness, exactness", enough("99.9 %", 139)),
+            ],
+        ),
+        (
+            "each is another",
+            "canary.slo.availability = 0.99\ncanary.slo.freshness = 0.9995\ncanary.slo.exactness = 0.9999",
+            vec![
+                ("advice", "canary.rate for exactness", too_few.to_owned()),
+                ("ok", "canary.rate for availability", enough("99 %", 14)),
+                ("ok", "canary.rate for freshness", enough("99.95 %", 278)),
+                ("ok", "canary.rate for order", enough("99.9 %", 139)),
+            ],
+        ),
+        ("what is proven needs no rate", "canary.slo.durability = 0.9999", vec![("ok", OTHERS, enough("99.9 %", 139))]),
+        (
+            "what is not proven does",
+            "canary.classes = [\"acks1\", \"all\"]\ncanary.slo.durability = 0.9999",
+            vec![("advice", "canary.rate for durability", too_few.to_owned()), ("ok", OTHERS, enough("99.9 %", 139))],
+        ),
+    ];
+    let observation = observed(World::new().with_topic(CANARY, 7, &[1, 1, 1]), fit());
+    for (name, more, want) in cases {
+        let (text, _) = said(&cluster(&format!("canary.enabled = true\n{more}")), &greetings(), &observation);
+        let got: Vec<&str> = text.lines().filter(|line| line.contains("canary.rate for")).collect();
+        let want: Vec<String> =
+            want.iter().map(|(word, about, text)| format!("{word:<8} main: {about}: {text}")).collect();
+        assert_eq!(got, want, "{name}");
+    }
 }
 
 #[test]
