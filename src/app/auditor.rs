@@ -19,7 +19,7 @@ use super::pacer::{Block, Pacer, block_size};
 use super::poller::TopicSighting;
 use super::proof::{Answer, Answers, Moved, Prover, Stopped};
 use super::view::{AuditView, Beside, Viewer};
-use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, SloOptions, Step, placement};
+use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, SloOptions, Step, fitness, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{
     Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, Standstill, TransactionMix,
@@ -30,8 +30,6 @@ use crate::store::Store;
 
 /// Events that may wait; beyond it librdkafka's threads wait, and records stay in its queues.
 const EVENTS_WAITING: usize = 8_192;
-/// `retention.ms` of a topic that we create: four times the window in which records are judged.
-const TOPIC_RETENTION: Duration = Duration::from_secs(4 * 30 * 60);
 /// Leader epochs of which the reader remembers where they began.
 const EPOCHS_REMEMBERED: usize = 32;
 /// Events that are applied in one go.
@@ -270,8 +268,8 @@ impl Auditor {
         let plan = placement::PlacementPlan::for_brokers(&sighting.brokers);
         if let Some(plan) = plan.filter(|_| !self.creating) {
             self.creating = true;
-            let plan =
-                TopicPlan { topic: self.parts.topic.clone(), replicas: plan.replicas, retention: TOPIC_RETENTION };
+            let retention = fitness::needed_retention(self.parts.ledger.options().window);
+            let plan = TopicPlan { topic: self.parts.topic.clone(), replicas: plan.replicas, retention };
             self.answers.create_topic(self.parts.kafka.clone(), plan);
         }
     }

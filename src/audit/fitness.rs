@@ -81,6 +81,12 @@ const BATCH_BYTES: i64 = 176;
 /// Windows that a record must be kept: one to be read in, and three in which an auditor that was down catches up.
 const WINDOWS_KEPT: u32 = 4;
 
+/// How long the topic must keep its records, where a record is judged for `window`.
+#[must_use]
+pub fn needed_retention(window: Duration) -> Duration {
+    window * WINDOWS_KEPT
+}
+
 /// What does not fit, the gravest first; empty when all is known and fits. `window` is how long a record is judged.
 #[must_use]
 pub fn misfits(topic: &CanaryTopic<'_>, window: Duration) -> Vec<Misfit> {
@@ -121,7 +127,7 @@ fn of_config(config: &TopicConfig, replicas: Option<usize>, window: Duration, fo
         Some(_) => {}
         None => not_told("cleanup.policy"),
     }
-    let least = i64::try_from((window * WINDOWS_KEPT).as_millis()).unwrap_or(i64::MAX);
+    let least = i64::try_from(needed_retention(window).as_millis()).unwrap_or(i64::MAX);
     match config.retention_ms {
         // -1 is no limit.
         Some(retention) if (0..least).contains(&retention) => {
