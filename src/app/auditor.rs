@@ -321,7 +321,6 @@ impl Auditor {
             topic: parts.topic.clone(),
             lineage: parts.lineage,
             classes: parts.classes.iter().copied().collect(),
-            starts: Vec::new(),
             transactions: TransactionMix::default(),
         };
         let canary = Arc::new(Canary::start(&options, parts.clock, events, notices)?);

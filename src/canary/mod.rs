@@ -89,8 +89,6 @@ pub struct CanaryLinkOptions {
     pub lineage: Lineage,
     /// The classes to send.
     pub classes: BTreeSet<CanaryClass>,
-    /// The partitions to read, and where each reader begins.
-    pub starts: Vec<ReadStart>,
     /// How the transactions of class `transactional` go.
     pub transactions: TransactionMix,
 }
@@ -106,7 +104,7 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// Starts to read, and gets ready to send. Connections are made in the background: a cluster that is down is no error.
+    /// Gets ready to send, and to read what [`command`](Self::command) adds. Connections are made in the background: a cluster that is down is no error.
     ///
     /// Both queues must be received from as long as the canary runs, and not by the task that calls [`send`](Self::send):
     /// their owners wait for room. `events` needs room for two at least.
@@ -122,7 +120,7 @@ impl Canary {
         if events.max_capacity() < 2 {
             return Err(CanaryError::NoRoom);
         }
-        let CanaryLinkOptions { kafka, topic, lineage, classes, starts, transactions } = options;
+        let CanaryLinkOptions { kafka, topic, lineage, classes, transactions } = options;
         let mut producers = BTreeMap::new();
         let mut transactional = None;
         for class in classes {
@@ -142,7 +140,7 @@ impl Canary {
             let place = (topic.clone(), *lineage);
             // What is not ours is told once, by the reader that sees most.
             let scope = Scope { isolation, tells_strangers: isolations.first() == Some(&isolation) };
-            readers.insert(isolation, Reader::start(kafka, scope, place, starts, clock, outlets.clone())?);
+            readers.insert(isolation, Reader::start(kafka, scope, place, clock, outlets.clone())?);
             rereaders.insert(isolation, Rereader::new(kafka, isolation, topic.clone(), *lineage, clock));
         }
         Ok(Self { producers, transactional, readers, rereaders, topic: topic.clone() })

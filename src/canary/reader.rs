@@ -133,12 +133,11 @@ pub(crate) struct Reader {
 type Sights = BTreeMap<PartitionId, ReaderSight>;
 
 impl Reader {
-    /// Starts to read. The runtime is only there to wait for room in the queues.
+    /// Gets ready to read what it is told to. The runtime is only there to wait for room in the queues.
     pub(crate) fn start(
         kafka: &BTreeMap<String, String>,
         scope: Scope,
         (topic, lineage): (TopicName, Lineage),
-        starts: &[ReadStart],
         clock: Clock,
         outlets: Outlets,
     ) -> Result<Self, CanaryError> {
@@ -163,11 +162,9 @@ impl Reader {
             runtime,
             stopping: stop,
         };
-        let starts = starts.to_vec();
         std::thread::Builder::new()
             .name(format!("canary-{}", isolation.as_str().trim_start_matches("read_")))
             .spawn(move || {
-                pump.add(&starts);
                 pump.run(&woken);
                 drop(pump);
                 // Nobody waits when the daemon goes down without a stop.

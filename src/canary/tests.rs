@@ -61,7 +61,6 @@ fn start_classes(mock: Mock, classes: &[CanaryClass], starts: Vec<ReadStart>, ro
         topic: TOPIC.into(),
         lineage: OURS,
         classes: classes.iter().copied().collect(),
-        starts,
         transactions: TransactionMix {
             span: Duration::from_millis(100),
             abort_every: 3,
@@ -72,6 +71,9 @@ fn start_classes(mock: Mock, classes: &[CanaryClass], starts: Vec<ReadStart>, ro
     let (tell, events) = mpsc::channel(room);
     let (notify, notices) = mpsc::channel(64);
     let canary = Canary::start(&options, Clock::start(), tell, notify).expect("a canary");
+    for isolation in Isolation::ALL {
+        canary.command(isolation, ReaderCommand::Add(starts.clone()));
+    }
     Bench { canary, events, notices, mock }
 }
 
@@ -239,14 +241,15 @@ async fn a_reader_stops_though_nobody_receives() {
     let outlets = Outlets { events: tell, notices: mpsc::channel(1).0 };
     let place = (TopicName::from(TOPIC), OURS);
     let scope = Scope { isolation: Isolation::ReadUncommitted, tells_strangers: true };
-    let reader = Reader::start(&kafka(&bench.mock), scope, place, &from_log_start(1), Clock::start(), outlets);
+    let reader = Reader::start(&kafka(&bench.mock), scope, place, Clock::start(), outlets).expect("a reader");
+    reader.command(ReaderCommand::Add(from_log_start(1)));
     let filled = async {
         while full.len() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     timeout(LONG, filled).await.expect("the queue fills");
-    timeout(LONG, reader.expect("a reader").stop()).await.expect("it stops");
+    timeout(LONG, reader.stop()).await.expect("it stops");
 }
 
 #[tokio::test]

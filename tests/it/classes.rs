@@ -6,7 +6,7 @@ use std::time::Duration;
 use kustody::audit::{
     CanaryClass, CanaryRecord, Event, Incarnation, Isolation, Lineage, RecordKey, Reread, TransactionEnd, payload,
 };
-use kustody::canary::{Canary, CanaryLinkOptions, ReadStart, ReaderNotice, Standstill, TransactionMix};
+use kustody::canary::{Canary, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, Standstill, TransactionMix};
 use kustody::clock::Clock;
 use kustody::model::{BrokerId, Moment, Offset, PartitionId, Timestamp, TopicId};
 use rdkafka::ClientConfig;
@@ -40,12 +40,14 @@ fn start(bootstrap: &str, topic: &str, lineage: u8, classes: &[CanaryClass], tra
         topic: topic.into(),
         lineage,
         classes: classes.iter().copied().collect(),
-        starts: (0..PARTITIONS).map(start).collect(),
         transactions,
     };
     let (tell, events) = mpsc::channel(8_192);
     let (notify, notices) = mpsc::channel(256);
     let canary = Canary::start(&options, Clock::start(), tell, notify).expect("a canary");
+    for isolation in Isolation::ALL {
+        canary.command(isolation, ReaderCommand::Add((0..PARTITIONS).map(start).collect()));
+    }
     Bench { canary, events, _notices: notices, lineage, next: BTreeMap::new(), told: Vec::new() }
 }
 
