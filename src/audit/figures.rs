@@ -2,8 +2,8 @@
 
 /// A count with its thousands apart: `86,400`.
 #[must_use]
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
+pub fn grouped(count: impl Into<u128>) -> String {
+    let digits = count.into().to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn figures_read_well_and_bounds_are_never_too_low() {
-        for (count, want) in [(0, "0"), (999, "999"), (86_400, "86,400"), (2_592_000, "2,592,000")] {
+        for (count, want) in [(0_u64, "0"), (999, "999"), (86_400, "86,400"), (2_592_000, "2,592,000")] {
             assert_eq!(grouped(count), want);
         }
         for (share, want) in [(0.999, "99.9 %"), (0.999_9, "99.99 %"), (0.5, "50 %"), (1.0, "100 %"), (0.0, "0 %")] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::audit::figures::grouped;
 use crate::finding::{Grade, Severity};
 use crate::model::{Missing, Reading, Timestamp};
 use crate::observe::{GroupVerdict, TimeLag};
@@ -136,18 +137,8 @@ pub(super) fn sort_label(word: &str) -> String {
 /// A count with its thousands apart.
 pub(super) fn count(of: impl Into<i128>) -> String {
     let number: i128 = of.into();
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    if number < 0 {
-        text.push('−');
-    }
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let sign = if number < 0 { "−" } else { "" };
+    format!("{sign}{}", grouped(number.unsigned_abs()))
 }
 
 /// A count of things in memory.
