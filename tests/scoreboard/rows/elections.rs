@@ -1,9 +1,9 @@
 //! Brokers restart, die and hang; leaders change, cleanly and not.
 
 use super::SAFE;
-use crate::kafka::Options;
+use crate::kafka::{Options, UncleanTruncation};
 use crate::outcome::Outcome;
-use crate::stage::{Run, Setting, Stage};
+use crate::stage::{Run, Setting, Stage, TOPIC};
 
 /// Classes of which Kafka promises no duplicates.
 const ONCE: [&str; 2] = ["idempotent", "transactional"];
@@ -107,16 +107,10 @@ pub(crate) async fn unclean(run: Run) -> Outcome {
     let setting = Setting { replicas: vec![vec![1, 2]], configs, ..Setting::default() };
     let class = if run.has("idempotent") { "idempotent" } else { "acks1" };
     let mut stage = Stage::up(&run, setting).await;
-    let topic = crate::stage::TOPIC;
-    stage.until_whole().await;
-    stage.cluster.kill(2).await.expect("it ran");
-    stage.client.until_in_sync(topic, 0, &[1]).await.expect("the follower is fenced");
+    let drill = UncleanTruncation::new(TOPIC, 1, 2);
+    drill.isolate_leader(&mut stage.cluster).await.expect("the follower is fenced");
     stage.until_acked(class, 40).await;
-    stage.cluster.kill(1).await.expect("it ran");
-    // Were the follower back before the leader is fenced, it would catch up with nobody and be elected by nobody.
-    stage.client.until_leader(topic, 0, None).await.expect("the leader is fenced");
-    stage.cluster.start_again(2).await.expect("it starts");
-    stage.client.until_leader(topic, 0, Some(2)).await.expect("an unclean election");
+    drill.elect_follower(&mut stage.cluster).await.expect("an unclean election");
     stage.mark();
     stage.flow(30).await;
     stage.bring_back(1).await;
