@@ -182,24 +182,26 @@ fn of_min_isr(min: usize, replicas: usize) -> Option<Misfit> {
     (min != wanted).then(|| Misfit::new(Weight::Advice, "min.insync.replicas", min, why).wanting(wanted))
 }
 
+/// Settings that nothing is to be said of, where a record is judged for 30 minutes.
+#[cfg(test)]
+pub(crate) fn fit() -> TopicConfig {
+    TopicConfig {
+        min_insync_replicas: Some(2),
+        unclean_leader_election: Some(false),
+        cleanup_policy: Some("delete".to_owned()),
+        retention_ms: Some(7_200_000),
+        retention_bytes: Some(-1),
+        max_message_bytes: Some(1_048_588),
+        message_timestamp_type: Some("CreateTime".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Missing;
 
     const WINDOW: Duration = Duration::from_secs(1_800);
-
-    fn fit() -> TopicConfig {
-        TopicConfig {
-            min_insync_replicas: Some(2),
-            unclean_leader_election: Some(false),
-            cleanup_policy: Some("delete".to_owned()),
-            retention_ms: Some(7_200_000),
-            retention_bytes: Some(-1),
-            max_message_bytes: Some(1_048_588),
-            message_timestamp_type: Some("CreateTime".to_owned()),
-        }
-    }
 
     fn found(config: Reading<&TopicConfig>, replicas: usize, brokers: usize) -> Vec<(Weight, String)> {
         let misfits = misfits(&CanaryTopic { config, replicas: Some(replicas), brokers }, WINDOW);

@@ -189,6 +189,7 @@ fn not_covering(observation: &Observation, topic: &TopicView, not_covered: &[Bro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::fitness::fit;
     use crate::finding::{BookOptions, Finding, FindingBook, FindingState, JudgeOptions, Judged, judge};
     use crate::model::{Missing, Reading, TopicConfig};
     use crate::observe::world::World;
@@ -200,20 +201,8 @@ mod tests {
         JudgeOptions { bootstrap: "b:9092".to_owned(), canary: Some(needs) }
     }
 
-    fn fit() -> Reading<TopicConfig> {
-        Reading::Read(TopicConfig {
-            min_insync_replicas: Some(2),
-            unclean_leader_election: Some(false),
-            cleanup_policy: Some("delete".to_owned()),
-            retention_ms: Some(7_200_000),
-            retention_bytes: Some(-1),
-            max_message_bytes: Some(1_048_588),
-            message_timestamp_type: Some("CreateTime".to_owned()),
-        })
-    }
-
     fn compacted() -> Reading<TopicConfig> {
-        fit().map(|config| TopicConfig { cleanup_policy: Some("compact".to_owned()), ..config })
+        Reading::Read(TopicConfig { cleanup_policy: Some("compact".to_owned()), ..fit() })
     }
 
     /// A world, the settings of its canary topic, and its book.
@@ -227,7 +216,7 @@ mod tests {
         /// So many partitions, led by 1, 2, 3, 1, ….
         fn new(partitions: usize) -> Self {
             let world = World::new().with_topic(CANARY, 7, &vec![10; partitions]);
-            Self { world, config: fit(), book: FindingBook::new("main".into(), BookOptions::default()) }
+            Self { world, config: Reading::Read(fit()), book: FindingBook::new("main".into(), BookOptions::default()) }
         }
 
         fn observe(&mut self) -> Observation {
@@ -320,7 +309,7 @@ mod tests {
         watched.world.dark = true;
         assert_eq!(watched.turns(5), [], "nor is what cannot be read");
         watched.world.dark = false;
-        watched.config = fit();
+        watched.config = Reading::Read(fit());
         watched.turns(2);
         assert_eq!(watched.open().len(), 1, "only the settings were mended");
     }
@@ -337,7 +326,7 @@ mod tests {
         );
         insta::assert_snapshot!(opened.summary, @"The canary does not send, because its topic __kustody.canary does not fit: cleanup.policy=compact: compaction removes canaries, which have no key, before they are judged; set cleanup.policy=delete.");
         insta::assert_snapshot!(opened.advice, @"The canary goes on by itself when this is set: kafka-configs.sh --bootstrap-server b:9092 --alter --entity-type topics --entity-name __kustody.canary --add-config cleanup.policy=delete");
-        watched.config = fit().map(|config| TopicConfig { min_insync_replicas: Some(1), ..config });
+        watched.config = Reading::Read(TopicConfig { min_insync_replicas: Some(1), ..fit() });
         assert_eq!(watched.turns(3).len(), 1, "it closes, and advice is no finding");
         assert_eq!(watched.open(), Vec::<&Finding>::new());
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::checks::{Seen, checks};
 use super::report::Report;
+use crate::audit::fitness::fit;
 use crate::config::{self, ClusterConfig};
 use crate::model::{BrokerId, Missing, Reading, TopicConfig, TopicName};
 use crate::observe::Observation;
@@ -37,18 +38,6 @@ fn greetings() -> Vec<Greeting> {
     let bootstrap = ["b1:9092", "b2:9092"].map(|address| greeting(address, None, Ok(greeted("abc"))));
     let brokers = [1, 2, 3].map(|id| greeting(&format!("b{id}:9092"), Some(id), Ok(greeted("abc"))));
     bootstrap.into_iter().chain(brokers).collect()
-}
-
-fn fit() -> TopicConfig {
-    TopicConfig {
-        min_insync_replicas: Some(2),
-        unclean_leader_election: Some(false),
-        cleanup_policy: Some("delete".to_owned()),
-        retention_ms: Some(7_200_000),
-        retention_bytes: Some(-1),
-        max_message_bytes: Some(1_048_588),
-        message_timestamp_type: Some("CreateTime".to_owned()),
-    }
 }
 
 /// One turn of a world, its canary topic with these settings.
