@@ -110,7 +110,7 @@ impl Flusher {
                 return running.blocks;
             }
             // No reservation on disk, no sending: the pacer runs dry by itself.
-            Ok(Err(error)) if self.pause == FIRST_PAUSE => {
+            Ok(Err(error)) if self.trouble.is_none() => {
                 self.trouble = Some(error.to_string());
                 tracing::error!(%error, "the canary's ledger was not written, the canary pauses until it is");
             }
