@@ -86,6 +86,8 @@ pub(crate) struct Stage {
     pub(crate) client: Client,
     pub(crate) run: Run,
     pub(crate) partitions: Vec<i32>,
+    /// True where the canary's own readers are forbidden to read.
+    pub(crate) may_be_blind: bool,
     /// See [`Logs::former_before`].
     former_before: Option<i64>,
     /// The moment from which all could be known.
@@ -145,6 +147,7 @@ impl Stage {
             client,
             run: run.clone(),
             partitions,
+            may_be_blind: false,
             former_before: None,
             mark: None,
             proxy,

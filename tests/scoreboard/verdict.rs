@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::oracle::{self, Truth, truth};
 use crate::outcome::{ClassOutcome, Count, Outcome};
-use crate::stage::{SOON, Stage};
+use crate::stage::{SOON, Stage, TOPIC};
 use crate::watch::Seen;
 
 /// What the oracle and the daemon say of every class.
@@ -49,6 +49,7 @@ impl Stage {
         if let Some(peer) = &self.peer {
             outcome.peer = peer.verdict(&self.client).await;
         }
+        outcome.problems.extend(self.called_blind().await);
         let false_ones = outcome.classes.iter().filter(|(_, class)| class.false_lost + class.false_duplicates > 0);
         let false_ones: Vec<String> = false_ones
             .map(|(name, class)| {
@@ -66,6 +67,13 @@ impl Stage {
         }
         outcome.problems.extend(replayed);
         outcome
+    }
+
+    /// Our own readers that were called blind, though nobody forbade them anything.
+    async fn called_blind(&self) -> Vec<String> {
+        let blind = self.daemon.findings_of("monitor_blind").await.into_iter().filter(|one| one["topic"] == TOPIC);
+        let told = blind.map(|finding| format!("a false alarm: {}", finding["summary"].as_str().unwrap_or_default()));
+        if self.may_be_blind { Vec::new() } else { told.collect() }
     }
 
     /// Takes both accounts anew: on a busy machine what is under way now may have got a fate of its own since the last.

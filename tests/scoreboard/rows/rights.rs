@@ -26,21 +26,39 @@ pub(super) async fn forbidden(run: Run) -> Outcome {
     stage.client.deny(TOPIC, Operation::Read).await.expect("an ACL is made");
     let class = run.classes.first().cloned().unwrap_or_default();
     stage.until_seen("canaries are overdue", |seen| seen.count(&class, "overdue") >= 20).await;
-    let is_blind = until("it says that it is blind", Duration::from_secs(15), async || {
-        let found = stage.daemon.findings_of("monitor_blind").await;
-        if found.is_empty() { Err(Error::NotYet("no finding".to_owned())) } else { Ok(()) }
-    });
-    let is_blind = is_blind.await.is_ok();
+    stage.may_be_blind = true;
+    // One of each reader.
+    let readers = if run.has("transactional") && run.classes.len() > 1 { 2 } else { 1 };
+    let is_blind = blind_readers(&stage, "it says that it is blind", 15, |open| open == readers).await;
     stage.client.deny_no_more(TOPIC, Operation::Read).await.expect("the ACL is taken back");
     stage.mark();
+    let sees_again = blind_readers(&stage, "it says that it sees again", 30, |open| open == 0).await;
     let mut outcome = stage.verdict().await;
     promised(&mut outcome);
     outcome.exactly(&["acks1"], "lost", 0);
     outcome.require(is_blind, || "it does not say that it is blind".to_owned());
+    outcome.require(sees_again, || "it says that it is blind for longer than it is".to_owned());
     for (name, class) in outcome.classes.clone() {
-        outcome.require(name == "acks0" || class.rejected > 0, || format!("{name}: nothing was rejected"));
+        let refused = match name.as_str() {
+            // Nobody answers.
+            "acks0" => continue,
+            // Its partitions are refused before any record is sent; what waits for them is given up with its transaction.
+            "transactional" => class.rejected + class.indeterminate,
+            _ => class.rejected,
+        };
+        outcome.require(refused > 0, || format!("{name}: nothing was rejected"));
     }
     outcome
+}
+
+/// Whether so many readers of ours are called blind within so many seconds.
+async fn blind_readers(stage: &Stage, what: &str, seconds: u64, enough: impl Fn(usize) -> bool) -> bool {
+    let found = until(what, Duration::from_secs(seconds), async || {
+        let found = stage.daemon.findings_of("monitor_blind").await;
+        let open = found.iter().filter(|one| one["state"] == "open" && one["topic"] == TOPIC).count();
+        if enough(open) { Ok(()) } else { Err(Error::NotYet(format!("{open} findings"))) }
+    });
+    found.await.is_ok()
 }
 
 /// S29: the canary's clients may move a kilobyte a second.
