@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::audit::{Event, Isolation, Question, Reread};
-use crate::canary::Canary;
 use crate::canary::topic::{self, TopicPlan};
+use crate::canary::{Canary, RereadQuestion};
 use crate::clock::Clock;
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicName};
 use crate::wire::{TermEnds, Witness};
 
 /// How long a re-read on a fresh connection may take.
 const REREAD_WITHIN: Duration = Duration::from_secs(8);
+/// Answers to re-reads that are handed over in one go.
+const REREADS_AT_ONCE: usize = 256;
 /// How long the creation of the topic may take.
 const CREATE_WITHIN: Duration = Duration::from_secs(20);
 /// How long the producers may take to know partitions that joined.
@@ -62,34 +65,81 @@ pub(super) enum Answer {
 pub(super) struct Answers {
     tasks: JoinSet<Answer>,
     looking: Option<tokio::task::AbortHandle>,
+    /// Where to ask for offsets: what concerns one partition is read together.
+    rereads: BTreeMap<(Isolation, PartitionId), mpsc::UnboundedSender<RereadQuestion>>,
+    tell: mpsc::UnboundedSender<(Event, Moment)>,
+    told: mpsc::UnboundedReceiver<(Event, Moment)>,
 }
 
 impl Answers {
     pub(super) fn new() -> Self {
-        Self { tasks: JoinSet::new(), looking: None }
+        // At most one answer a question, and the ledger asks for so many at once.
+        let (tell, told) = mpsc::unbounded_channel();
+        Self { tasks: JoinSet::new(), looking: None, rereads: BTreeMap::new(), tell, told }
     }
 
     /// The next answer; never, while nothing is asked.
     pub(super) async fn next(&mut self) -> Answer {
+        let mut told = Vec::new();
         loop {
-            match self.tasks.join_next().await {
-                Some(Ok(answer)) => return answer,
-                Some(Err(error)) => tracing::error!(%error, "a question to the cluster ended without an answer"),
-                None => std::future::pending().await,
+            tokio::select! {
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(answer) => return answer,
+                    Err(error) => tracing::error!(%error, "a question to the cluster ended without an answer"),
+                },
+                _ = self.told.recv_many(&mut told, REREADS_AT_ONCE) => return Answer::Events(told),
             }
         }
     }
 
     pub(super) fn ask(&mut self, prover: &Prover, canary: Option<&Arc<Canary>>, questions: Vec<Question>) {
         for question in questions {
-            let wants_canary = matches!(question, Question::Reread { .. });
-            let (prover, canary) = (prover.clone(), canary.filter(|_| wants_canary).map(Arc::clone));
-            self.tasks.spawn(async move { Answer::Events(prover.answer(canary, question).await) });
+            match question {
+                Question::EpochEnds { partition, epochs, current } => {
+                    let prover = prover.clone();
+                    self.tasks
+                        .spawn(async move { Answer::Events(prover.epoch_ends(partition, epochs, current).await) });
+                }
+                Question::Reread { isolation, partition, offset } => {
+                    let question = RereadQuestion { offset, within: REREAD_WITHIN };
+                    let why = match canary {
+                        // Closed where its task died.
+                        Some(canary) => match self.reread(canary, (isolation, partition)).send(question) {
+                            Ok(()) => continue,
+                            Err(closed) => closed.to_string(),
+                        },
+                        None => "the canary has not started".to_owned(),
+                    };
+                    let (now, outcome) = (prover.clock.now(), Reread::Failed { why });
+                    let event = Event::RereadTold { isolation, partition, offset, begun: now, outcome };
+                    // Its receiver is our own.
+                    self.tell.send((event, now)).ok();
+                }
+            }
         }
+    }
+
+    /// Where to ask for an offset, together with what else is asked of its partition.
+    fn reread(
+        &mut self,
+        canary: &Arc<Canary>,
+        of @ (isolation, partition): (Isolation, PartitionId),
+    ) -> &mpsc::UnboundedSender<RereadQuestion> {
+        self.rereads.retain(|_, ask| !ask.is_closed());
+        self.rereads.entry(of).or_insert_with(|| {
+            let (ask, asked) = mpsc::unbounded_channel();
+            let (canary, tell) = (Arc::clone(canary), self.tell.clone());
+            self.tasks.spawn(async move {
+                canary.answer_rereads(isolation, partition, asked, &tell).await;
+                Answer::Events(Vec::new())
+            });
+            ask
+        })
     }
 
     /// Gives up what is being asked.
     pub(super) async fn end(&mut self) {
+        self.rereads.clear();
         self.tasks.shutdown().await;
     }
 
@@ -139,26 +189,19 @@ impl Answers {
 }
 
 impl Prover {
-    async fn answer(&self, canary: Option<Arc<Canary>>, question: Question) -> Vec<(Event, Moment)> {
+    async fn epoch_ends(
+        &self,
+        partition: PartitionId,
+        epochs: Vec<LeaderEpoch>,
+        current: LeaderEpoch,
+    ) -> Vec<(Event, Moment)> {
         let begun = self.clock.now();
-        match question {
-            Question::EpochEnds { partition, epochs, current } => {
-                // The log start is read after the epoch's end: what retention removed in between must not look cut off.
-                let told = self.witness.term_ends(&self.topic, partition, &epochs, current).await;
-                let Some(TermEnds { broker, ends, log_start }) = told else { return Vec::new() };
-                let now = self.clock.now();
-                let event =
-                    |(asked, end)| Event::EpochEndTold { broker, partition, asked, current, begun, end, log_start };
-                ends.into_iter().map(|told| (event(told), now)).collect()
-            }
-            Question::Reread { isolation, partition, offset } => {
-                let outcome = match canary {
-                    Some(canary) => canary.reread(isolation, partition, offset, REREAD_WITHIN).await,
-                    None => Reread::Failed { why: "the canary has not started".to_owned() },
-                };
-                vec![(Event::RereadTold { isolation, partition, offset, begun, outcome }, self.clock.now())]
-            }
-        }
+        // The log start is read after the epoch's end: what retention removed in between must not look cut off.
+        let told = self.witness.term_ends(&self.topic, partition, &epochs, current).await;
+        let Some(TermEnds { broker, ends, log_start }) = told else { return Vec::new() };
+        let now = self.clock.now();
+        let event = |(asked, end)| Event::EpochEndTold { broker, partition, asked, current, begun, end, log_start };
+        ends.into_iter().map(|told| (event(told), now)).collect()
     }
 
     async fn sightings(&self) -> Vec<(Event, Moment)> {

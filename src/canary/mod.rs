@@ -25,6 +25,7 @@ pub use group_probe::{GroupProbe, GroupSample, Pace};
 pub use mix::TransactionMix;
 pub use producer::{Flushed, SendRefused};
 pub use reader::{ReadStart, ReaderCommand, ReaderNotice};
+pub use reread::RereadQuestion;
 pub use standstill::Standstill;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ use tokio::sync::mpsc;
 
 use crate::audit::{CanaryClass, CanaryRecord, Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, ReaderSight, TopicName};
+use crate::model::{Moment, PartitionId, ReaderSight, TopicName};
 use producer::Producer;
 use reader::{Outlets, Reader, Scope};
 use reread::Rereader;
@@ -101,6 +102,7 @@ pub struct Canary {
     readers: BTreeMap<Isolation, Reader>,
     rereaders: BTreeMap<Isolation, Rereader>,
     topic: TopicName,
+    clock: Clock,
 }
 
 impl Canary {
@@ -143,7 +145,7 @@ impl Canary {
             readers.insert(isolation, Reader::start(kafka, scope, place, clock, outlets.clone())?);
             rereaders.insert(isolation, Rereader::new(kafka, isolation, topic.clone(), *lineage, clock));
         }
-        Ok(Self { producers, transactional, readers, rereaders, topic: topic.clone() })
+        Ok(Self { producers, transactional, readers, rereaders, topic: topic.clone(), clock })
     }
 
     /// Hands a record to its class's producer. Unless refused as [`SendRefused::NotRunning`], its `Sent` event is out
@@ -196,17 +198,27 @@ impl Canary {
         }
     }
 
-    /// What a new client that may see so much finds at this offset; at most two at once, waiting for a turn counts.
-    pub async fn reread(
+    /// Answers what is asked of a partition, by `RereadTold` events, until `questions` is closed and all is answered: what waits
+    /// at one time is read by one new client. At most four partitions of an isolation level are read at once.
+    pub async fn answer_rereads(
         &self,
         isolation: Isolation,
         partition: PartitionId,
-        offset: Offset,
-        deadline: Duration,
-    ) -> Reread {
+        mut questions: mpsc::UnboundedReceiver<RereadQuestion>,
+        answers: &mpsc::UnboundedSender<(Event, Moment)>,
+    ) {
         match self.rereaders.get(&isolation) {
-            Some(rereader) => rereader.reread(partition, offset, deadline).await,
-            None => Reread::Failed { why: format!("nothing is read {}", isolation.as_str()) },
+            Some(rereader) => rereader.answer(partition, questions, answers).await,
+            None => {
+                // Of a class that is not sent any more.
+                while let Some(RereadQuestion { offset, .. }) = questions.recv().await {
+                    let outcome = Reread::Failed { why: format!("nothing is read {}", isolation.as_str()) };
+                    let begun = self.clock.now();
+                    let event = Event::RereadTold { isolation, partition, offset, begun, outcome };
+                    // Nobody waits any more.
+                    answers.send((event, begun)).ok();
+                }
+            }
         }
     }
 

@@ -10,9 +10,10 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::audit::{Incarnation, Isolation, RecordKey, Unreadable};
-use crate::model::{Timestamp, TopicId};
+use crate::model::{Offset, Timestamp, TopicId};
 
 mod classes;
+mod rereads;
 
 const TOPIC: &str = "canary";
 const OURS: Lineage = Lineage([7; 16]);
@@ -356,37 +357,4 @@ async fn partitions_are_added_and_a_new_client_goes_on_where_the_old_one_was() {
     let (_, rest) = bench.stop(LONG).await;
     let seen: Vec<_> = rest.iter().filter_map(received).collect();
     assert!(!seen.contains(&(PartitionId(1), offset(0))), "{seen:?}");
-}
-
-#[tokio::test]
-async fn a_stranger_is_told_and_a_reread_tells_what_lies_at_one_offset() {
-    let mut bench = start(mock(1, 1), from_log_start(1));
-    bench.acked(&record(0, 0)).await;
-    let stranger: BaseProducer =
-        client::config(&kafka(&bench.mock), client::Role::Producer(CanaryClass::All)).create().expect("a producer");
-    stranger.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload("hello")).expect("taken");
-    stranger.flush(LONG).expect("acknowledged");
-    let unreadable =
-        |event: &Event| if let Event::Unreadable { offset, what, .. } = event { Some((*offset, *what)) } else { None };
-    assert_eq!(bench.until(unreadable).await, (offset(1), Unreadable::Foreign));
-    let reread = |at: i64| bench.canary.reread(Isolation::ReadUncommitted, PartitionId(0), offset(at), LONG);
-    assert!(matches!(reread(0).await, Reread::Found { record: found, .. } if found == record(0, 0)));
-    assert_eq!(reread(1).await, Reread::Other(Unreadable::Foreign));
-    assert_eq!(reread(2).await, Reread::AtEnd { high_watermark: offset(2) }, "the end");
-    assert_eq!(reread(9).await, Reread::AtEnd { high_watermark: offset(2) }, "beyond the end");
-}
-
-#[tokio::test]
-async fn a_reread_without_an_answer_says_so_in_time() {
-    let bench = start(mock(1, 1), Vec::new());
-    bench.mock.broker_down(1).expect("down");
-    let asked = tokio::time::Instant::now();
-    let answers = join_all((0..4).map(|at| {
-        bench.canary.reread(Isolation::ReadUncommitted, PartitionId(0), offset(at), Duration::from_millis(500))
-    }))
-    .await;
-    for answer in answers {
-        assert!(matches!(answer, Reread::Failed { .. }), "{answer:?}");
-    }
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
 }

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kustody::audit::{
-    CanaryClass, CanaryRecord, Event, Incarnation, Isolation, Lineage, RecordKey, Reread, TransactionEnd, payload,
+    CanaryClass, CanaryRecord, Event, Incarnation, Isolation, Lineage, RecordKey, TransactionEnd, payload,
 };
 use kustody::canary::{Canary, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, Standstill, TransactionMix};
 use kustody::clock::Clock;
 use kustody::model::{BrokerId, Moment, Offset, PartitionId, Timestamp, TopicId};
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -23,16 +21,22 @@ const SOON: Duration = Duration::from_secs(40);
 const PARTITIONS: i32 = 3;
 
 /// A canary, and what it tells.
-struct Bench {
-    canary: Canary,
+pub(crate) struct Bench {
+    pub(crate) canary: Canary,
     events: mpsc::Receiver<(Event, Moment)>,
     _notices: mpsc::Receiver<(Isolation, ReaderNotice)>,
-    lineage: Lineage,
+    pub(crate) lineage: Lineage,
     next: BTreeMap<(CanaryClass, i32), u64>,
-    told: Vec<(Event, Moment)>,
+    pub(crate) told: Vec<(Event, Moment)>,
 }
 
-fn start(bootstrap: &str, topic: &str, lineage: u8, classes: &[CanaryClass], transactions: TransactionMix) -> Bench {
+pub(crate) fn start(
+    bootstrap: &str,
+    topic: &str,
+    lineage: u8,
+    classes: &[CanaryClass],
+    transactions: TransactionMix,
+) -> Bench {
     let lineage = Lineage([lineage; 16]);
     let start = |partition| ReadStart { partition: PartitionId(partition), offset: None };
     let options = CanaryLinkOptions {
@@ -73,7 +77,7 @@ impl Bench {
     }
 
     /// Sends at 25 records a second, class and partition until what was told is enough.
-    async fn send_until(
+    pub(crate) async fn send_until(
         &mut self,
         classes: &[CanaryClass],
         partitions: i32,
@@ -96,7 +100,7 @@ impl Bench {
     }
 
     /// Stops, and tells everything that was told.
-    async fn stop(mut self) -> Vec<(Event, Moment)> {
+    pub(crate) async fn stop(mut self) -> Vec<(Event, Moment)> {
         let rest = async {
             while let Some(told) = self.events.recv().await {
                 self.told.push(told);
@@ -149,7 +153,7 @@ impl Account {
     }
 }
 
-fn ends(told: &[(Event, Moment)]) -> usize {
+pub(crate) fn ends(told: &[(Event, Moment)]) -> usize {
     told.iter().filter(|(event, _)| matches!(event, Event::TransactionEnded { .. })).count()
 }
 
@@ -243,72 +247,6 @@ async fn every_class_comes_back_and_transactions_end_as_they_are_said_to() {
         assert!(links.iter().flatten().count() >= 4, "{partition} {links:?}");
     }
     assert_eq!(account.links.len(), 3);
-    client.delete_topic(TOPIC).await.expect("it is deleted");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_committed_reread_tells_what_is_aborted_from_what_is_open() {
-    const TOPIC: &str = "committed-rereads";
-    let cluster = shared().await;
-    let client = cluster.client();
-    client.create_topic(TOPIC, &[&[1, 2], &[2, 3], &[3, 1]], &[]).await.expect("the topic is created");
-    let mix = TransactionMix { abort_every: 2, abandon_every: 0, ..TransactionMix::default() };
-    let classes = [CanaryClass::Transactional];
-    let mut bench = start(&client.bootstrap(), TOPIC, 22, &classes, mix);
-    bench.send_until(&classes, 1, |told| ends(told) >= 2).await;
-    let last = |bench: &Bench, how| {
-        let ended = |(event, _): &(Event, Moment)| {
-            let Event::TransactionEnded { records, end } = event else { return None };
-            records.last().filter(|_| *end == how).copied()
-        };
-        let key = bench.told.iter().filter_map(ended).next_back().expect("a transaction ended so");
-        let acked = bench.told.iter().find_map(|(event, _)| {
-            let Event::Acked { key: acked, offset, .. } = event else { return None };
-            offset.filter(|_| *acked == key)
-        });
-        (key, acked.expect("acknowledged"))
-    };
-    let (committed, aborted) = (last(&bench, TransactionEnd::Committed), last(&bench, TransactionEnd::Aborted));
-    let ask = async |offset: Offset, seconds| {
-        let deadline = Duration::from_secs(seconds);
-        bench.canary.reread(Isolation::ReadCommitted, PartitionId(0), offset, deadline).await
-    };
-    assert!(matches!(ask(committed.1, 10).await, Reread::Found { record, .. } if record.key == committed.0));
-    // The canary's own open transaction ends within its span, so that this may be the last of the log.
-    let Reread::Beyond { next, .. } = ask(aborted.1, 10).await else { panic!("the aborted one is passed") };
-    assert!(next > aborted.1);
-    bench.stop().await;
-
-    // Another producer's transaction, open for as long as we look.
-    let bench = start(&client.bootstrap(), TOPIC, 22, &[CanaryClass::Transactional], mix);
-    let ask = async |offset: i64, seconds| {
-        let (offset, deadline) = (Offset::new(offset).expect("an offset"), Duration::from_secs(seconds));
-        bench.canary.reread(Isolation::ReadCommitted, PartitionId(0), offset, deadline).await
-    };
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", client.bootstrap()).set("transactional.id", "committed-rereads");
-    let producer: BaseProducer = config.create().expect("a producer");
-    let open = tokio::task::spawn_blocking(move || {
-        producer.init_transactions(Duration::from_secs(20)).expect("its id");
-        producer.begin_transaction().expect("begun");
-        producer.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload("open")).expect("taken");
-        producer.flush(Duration::from_secs(20)).expect("appended");
-        producer
-    });
-    let producer = open.await.expect("no panic");
-    let high_watermark = client.read_all(TOPIC, 0).await.expect("the log is readable").high_watermark;
-    let stable = client.read_all_with(TOPIC, 0, &[("isolation.level", "read_committed")]).await;
-    assert_eq!(stable.expect("readable").high_watermark, high_watermark - 1, "the last stable offset");
-    let Reread::Failed { why } = ask(high_watermark - 1, 2).await else { panic!("it may be committed yet") };
-    assert_eq!(why, format!("the last stable offset is {}, and the high watermark is beyond it", high_watermark - 1));
-    let end = Offset::new(high_watermark).expect("an offset");
-    assert_eq!(ask(high_watermark, 5).await, Reread::AtEnd { high_watermark: end });
-    assert_eq!(ask(high_watermark + 5, 5).await, Reread::AtEnd { high_watermark: end });
-    let abort = move || producer.abort_transaction(Duration::from_secs(20));
-    tokio::task::spawn_blocking(abort).await.expect("no panic").expect("aborted");
-    // Nothing but the marker lies behind it.
-    assert!(matches!(ask(high_watermark - 1, 10).await, Reread::Beyond { next, .. } if next >= end));
-    bench.stop().await;
     client.delete_topic(TOPIC).await.expect("it is deleted");
 }
 

@@ -30,4 +30,5 @@ mod harness;
 mod outside;
 mod placement;
 mod proxy;
+mod rereads;
 mod scoreboard;
