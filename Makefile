@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon scoreboard scoreboard-show install mutants
+.PHONY: help check test demo bench bench-turn bench-daemon scoreboard scoreboard-show soak-kills install mutants
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ BINARY_COMMIT = $(shell git log -1 --format=%h -- $(MADE_FROM))$(shell git diff 
 # results (target/scoreboard.jsonl): what is in it is not played again.
 scoreboard: install ## Play every fault of docs/scoreboard.md, and hold kustody against the brokers' logs
 	KUSTODY_COMMIT=$(BINARY_COMMIT) $(CARGO) bench --locked --profile $(PROFILE) --bench scoreboard
+
+soak-kills: install ## SIGKILL the daemon 210 times during S3, S5 and S13; KILLS a run, REPEAT runs a row
+	KILLS=$(or $(KILLS),10) ROWS=$(or $(ROWS),S3,S5,S13) REPEAT=$(or $(REPEAT),7) KUSTODY_COMMIT=$(BINARY_COMMIT) \
+		$(CARGO) bench --locked --profile $(PROFILE) --bench scoreboard
 
 scoreboard-show: ## Print the scoreboard's table from its results
 	SHOW=1 KUSTODY_COMMIT=$(BINARY_COMMIT) $(CARGO) bench --locked --profile $(PROFILE) --bench scoreboard

@@ -1,17 +1,54 @@
 //! What the daemon has on disk: its lineage, its records and its sums.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kustody::audit::{ClassRow, Lineage, PartitionRow, RecordKey, RecordRow, State};
+use serde::de::DeserializeOwned;
 use sqlx::{Connection, SqliteConnection};
 
 use super::Daemon;
 
+/// A ledger's file: of a daemon that runs or not, or a copy of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger(PathBuf);
+
+impl Ledger {
+    /// The ledger in this directory.
+    pub(crate) fn of(directory: &Path) -> Self {
+        Self(directory.join("ledger.db"))
+    }
+
+    async fn open(&self) -> SqliteConnection {
+        open(&self.0).await.expect("the ledger is there")
+    }
+
+    async fn rows<T: DeserializeOwned>(&self, query: &'static str) -> Vec<T> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar(query).fetch_all(&mut self.open().await).await.expect("it has such rows");
+        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
+    }
+
+    /// The canary records.
+    pub(crate) async fn records(&self) -> Vec<RecordRow> {
+        self.rows("select body from canary_record").await
+    }
+
+    /// The sums of each class.
+    pub(crate) async fn sums(&self) -> Vec<ClassRow> {
+        self.rows("select body from canary_class").await
+    }
+}
+
 impl Daemon {
+    /// Its ledger.
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::of(&self.data())
+    }
+
     /// The lineage of the canary, as it is on disk.
     pub(crate) async fn lineage(&self) -> Lineage {
-        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        let mut ledger = self.ledger().open().await;
         let bytes: Vec<u8> =
             sqlx::query_scalar("select lineage from lineage").fetch_one(&mut ledger).await.expect("it has a lineage");
         Lineage(bytes.try_into().expect("a lineage has 16 bytes"))
@@ -19,10 +56,7 @@ impl Daemon {
 
     /// The canary records that are on disk.
     pub(crate) async fn records(&self) -> Vec<RecordRow> {
-        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
-        let bodies: Vec<String> =
-            sqlx::query_scalar("select body from canary_record").fetch_all(&mut ledger).await.expect("it has records");
-        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
+        self.ledger().records().await
     }
 
     /// Those of them that the cluster acknowledged.
@@ -36,28 +70,15 @@ impl Daemon {
         self.records().await.iter().filter(delivered).count()
     }
 
-    /// The sums of each class that are on disk.
-    pub(crate) async fn sums_on_disk(&self) -> Vec<ClassRow> {
-        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
-        let bodies: Vec<String> =
-            sqlx::query_scalar("select body from canary_class").fetch_all(&mut ledger).await.expect("it has classes");
-        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
-    }
-
     /// How far each reader has read each partition, as it is on disk.
     pub(crate) async fn positions_on_disk(&self) -> Vec<PartitionRow> {
-        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
-        let bodies: Vec<String> = sqlx::query_scalar("select body from canary_position")
-            .fetch_all(&mut ledger)
-            .await
-            .expect("it has positions");
-        bodies.iter().map(|body| serde_json::from_str(body).expect("a row of the audit")).collect()
+        self.ledger().rows("select body from canary_position").await
     }
 
     /// Changes the ledger of a daemon that does not run.
     pub(crate) async fn rewrite_ledger(&self, sql: &str) -> u64 {
         assert!(!self.is_running(), "a running daemon does not expect its ledger to change");
-        let mut ledger = open(&self.data().join("ledger.db")).await.expect("the ledger is there");
+        let mut ledger = self.ledger().open().await;
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
             .execute(&mut ledger)
             .await

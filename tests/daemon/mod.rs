@@ -8,19 +8,20 @@ mod ledger;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub(crate) use ledger::is_intact;
+pub(crate) use ledger::{Ledger, is_intact};
 
 use crate::kafka::{Error, spawn_for_life, until};
 
 /// A daemon of ours, its data directory, and a client for it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
-    child: Option<Child>,
+    process: Process,
     directory: tempfile::TempDir,
     address: String,
     client: reqwest::Client,
@@ -28,6 +29,86 @@ pub(crate) struct Daemon {
     pub(crate) binary: PathBuf,
     /// Variables of its environment from the next launch on.
     pub(crate) environment: Vec<(String, String)>,
+}
+
+/// The process of a daemon, if it runs. Who has a clone of it may kill it and start it again while others go on.
+#[derive(Clone, Debug, Default)]
+struct Process(Arc<Mutex<Option<Child>>>);
+
+impl Process {
+    /// Does this with it.
+    fn with<T>(&self, act: impl FnOnce(&mut Option<Child>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// SIGKILL, and it is gone when this returns. SIGKILL ends a stopped process too.
+    fn kill(&self) -> std::io::Result<()> {
+        match self.with(Option::take) {
+            Some(mut child) => child.kill().and_then(|()| child.wait()).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Starts and kills a daemon's process on its configuration and data, whoever else has the daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Launcher {
+    process: Process,
+    directory: PathBuf,
+    address: String,
+    client: reqwest::Client,
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Launcher {
+    /// SIGKILL, and the process is gone when this returns.
+    pub(crate) fn kill(&self) {
+        self.process.kill().expect("it was running");
+    }
+
+    /// The directory of its databases.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.join("daemon.log")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Starts the process on the same configuration and data, and waits until it is ready.
+    pub(crate) async fn launch(&self) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .expect("the directory is writable");
+        let mut command = Command::new(&self.binary);
+        command
+            .args(["serve", "--config"])
+            .arg(self.directory.join("kustody.toml"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child = spawn_for_life(command).await.expect("the binary starts");
+        self.process.with(|process| *process = Some(child));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.client.get(format!("{}/readyz", self.address)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            let ended = self.process.with(|child| child.as_mut().and_then(|child| child.try_wait().ok().flatten()));
+            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log());
+            assert!(Instant::now() < deadline, "the daemon is not ready after 60 s\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 /// What a test may set; the rest is the same for all.
@@ -64,44 +145,29 @@ impl Daemon {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_kustody"));
         let address = format!("http://127.0.0.1:{port}");
-        Self { child: None, directory, address, client, binary, environment: Vec::new() }
+        Self { process: Process::default(), directory, address, client, binary, environment: Vec::new() }
     }
 
     /// Starts the process on the same configuration and data, and waits until it is ready.
     pub(crate) async fn launch(&mut self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_file())
-            .expect("the directory is writable");
-        let mut command = Command::new(&self.binary);
-        command
-            .args(["serve", "--config"])
-            .arg(self.directory.path().join("kustody.toml"))
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        self.child = Some(spawn_for_life(command).await.expect("the binary starts"));
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let answer = self.client.get(format!("{}/readyz", self.address)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log());
-            assert!(Instant::now() < deadline, "the daemon is not ready after 60 s\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        self.launcher().launch().await;
+    }
+
+    /// Starts and kills it, also while somebody else has the daemon.
+    pub(crate) fn launcher(&self) -> Launcher {
+        Launcher {
+            process: self.process.clone(),
+            directory: self.directory.path().to_owned(),
+            address: self.address.clone(),
+            client: self.client.clone(),
+            binary: self.binary.clone(),
+            environment: self.environment.clone(),
         }
     }
 
     /// SIGKILL, and the process is gone when this returns.
     pub(crate) async fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().expect("it was running");
-            child.wait().expect("it is our child");
-        }
+        self.process.kill().expect("it was running");
     }
 
     /// SIGTERM, and waits until the process is gone: it flushes its producers and its ledger before.
@@ -109,14 +175,14 @@ impl Daemon {
         let Some(pid) = self.pid() else { return };
         signal(pid, libc::SIGTERM);
         let gone = until("the daemon ends", Duration::from_secs(60), async || {
-            match self.child.as_mut().map(Child::try_wait) {
+            match self.process.with(|child| child.as_mut().map(Child::try_wait)) {
                 Some(Ok(None)) => Err(Error::NotYet("it runs".to_owned())),
                 Some(Ok(Some(_)) | Err(_)) | None => Ok(()),
             }
         })
         .await;
         gone.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
-        self.child = None;
+        self.process.with(Option::take);
     }
 
     /// SIGSTOP: it hangs with open sockets.
@@ -131,12 +197,12 @@ impl Daemon {
 
     /// The id of its process while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.with(|child| child.as_ref().map(Child::id))
     }
 
     /// True while a process is there.
     pub(crate) fn is_running(&self) -> bool {
-        self.child.is_some()
+        self.process.with(|child| child.is_some())
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -317,11 +383,7 @@ pub(crate) fn broken_sum(class: &Value) -> Option<String> {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // SIGKILL ends a stopped process too.
-        if let Some(mut child) = self.child.take() {
-            child.kill().ok();
-            child.wait().ok();
-        }
+        self.process.kill().ok();
     }
 }
 

@@ -4,6 +4,8 @@
 mod daemon;
 #[path = "../kafka/mod.rs"]
 mod kafka;
+#[path = "../scoreboard/kills.rs"]
+mod kills;
 #[path = "../scoreboard/oracle.rs"]
 mod oracle;
 #[path = "../scoreboard/outcome.rs"]

@@ -2,7 +2,7 @@
 //!
 //! `ROWS=S1,S4-S8` picks rows, `REPEAT=n` repeats them, `CLASSES=all,acks1` leaves classes out, `SCOREBOARD_RESULTS`
 //! names the file of results: what is in it is not done again. `KUSTODY=path` judges another binary. `SHOW=1` prints the
-//! table and plays nothing. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what happens.
+//! table and plays nothing. `KILLS=n` kills the daemon n times in each of them. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what happens.
 //!
 //! A bench target, like the other programs that measure: it has the path of the binary under test, and `cargo test`
 //! does not run it.
@@ -13,6 +13,7 @@
 mod daemon;
 #[path = "../kafka/mod.rs"]
 mod kafka;
+mod kills;
 mod oracle;
 mod outcome;
 mod peer;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use kills::Plan;
 use outcome::Outcome;
 use results::{Line, Results, Verdict};
 use rows::{ROWS, Row};
@@ -39,14 +41,23 @@ const CLASSES: [&str; 5] = ["acks0", "acks1", "all", "idempotent", "transactiona
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let file = std::env::var("SCOREBOARD_RESULTS").map_or_else(|_| target().join("scoreboard.jsonl"), PathBuf::from);
+    let kills: Option<u32> = std::env::var("KILLS").ok().map(|text| text.parse()).transpose().context("KILLS")?;
+    let (name, document) = match kills {
+        None => ("scoreboard.jsonl", "docs/scoreboard.md"),
+        Some(_) => ("soak-kills.jsonl", "docs/soak-kills.md"),
+    };
+    let file = std::env::var("SCOREBOARD_RESULTS").map_or_else(|_| target().join(name), PathBuf::from);
     let mut results = Results::read(&file)?;
     if std::env::var_os("SHOW").is_none() {
-        play(&mut results).await?;
-        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scoreboard.md");
-        std::fs::write(&document, table::document(&results.lines)).context("write docs/scoreboard.md")?;
+        play(&mut results, kills).await?;
+        let text = match kills {
+            None => table::document(&results.lines),
+            Some(_) => table::soak_document(&results.lines),
+        };
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+        std::fs::write(&document, text).with_context(|| format!("write {}", document.display()))?;
     }
-    println!("{}", table::table(&results.lines));
+    println!("{}", if kills.is_some() { table::soak(&results.lines) } else { table::table(&results.lines) });
     Ok(())
 }
 
@@ -56,7 +67,7 @@ fn target() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
 }
 
-async fn play(results: &mut Results) -> anyhow::Result<()> {
+async fn play(results: &mut Results, kills: Option<u32>) -> anyhow::Result<()> {
     let repeat: u32 = std::env::var("REPEAT").map_or(Ok(1), |text| text.parse()).context("REPEAT")?;
     let wanted = std::env::var("ROWS").ok().filter(|text| !text.is_empty());
     let rows = picked(wanted.as_deref())?;
@@ -80,7 +91,8 @@ async fn play(results: &mut Results) -> anyhow::Result<()> {
             }
             let evidence = target().join("scoreboard-evidence").join(format!("{}-{number}-{commit}", row.id));
             let peer = peer.clone().filter(|_| PEER_ROWS.contains(&row.id));
-            let run = Run { binary: Some(binary.clone()), classes: classes.clone(), evidence, peer };
+            let kills = kills.map(|times| Plan { times, seed: number });
+            let run = Run { binary: Some(binary.clone()), classes: classes.clone(), evidence, peer, kills };
             let begun = Instant::now();
             let (verdict, outcome) = played(row, run).await;
             let seconds = begun.elapsed().as_secs_f64();

@@ -61,7 +61,8 @@ impl Results {
             std::fs::create_dir_all(directory)?;
         }
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path)?;
-        writeln!(file, "{}", serde_json::to_string(&line)?)?;
+        // In one piece: another process may add to the same file.
+        file.write_all(format!("{}\n", serde_json::to_string(&line)?).as_bytes())?;
         self.lines.push(line);
         Ok(())
     }

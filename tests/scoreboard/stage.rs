@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::daemon::{Daemon, Setup};
 use crate::kafka::proxy::Proxy;
 use crate::kafka::{Client, Cluster, Error, Options, until};
+use crate::kills::{Kills, Plan};
 use crate::oracle::{self, Logs};
 use crate::outcome::Outcome;
 use crate::peer::Peer;
@@ -35,6 +36,8 @@ pub(crate) struct Run {
     pub(crate) evidence: PathBuf,
     /// KMinion's binary, where it is to run beside us.
     pub(crate) peer: Option<PathBuf>,
+    /// Kills of the daemon meanwhile.
+    pub(crate) kills: Option<Plan>,
 }
 
 impl Run {
@@ -93,16 +96,26 @@ pub(crate) struct Stage {
     /// The moment from which all could be known.
     mark: Option<Instant>,
     proxy: Option<Proxy>,
+    kills: Option<Kills>,
     pub(crate) peer: Option<Peer>,
     pub(crate) cluster: Cluster,
 }
 
 impl Stage {
-    /// Starts it all, and waits until canaries of each class are delivered.
+    /// Starts it all, and waits until canaries of each class are delivered. From then on the daemon is killed, if it is to be.
     pub(crate) async fn up(run: &Run, setting: Setting) -> Self {
         let mut stage = Self::set(run, setting).await;
         stage.raise().await;
+        stage.kills = run.kills.map(|plan| Kills::begin(stage.daemon.launcher(), plan));
         stage
+    }
+
+    /// Waits until the daemon is killed no more; what the kills left on disk and does not replay.
+    pub(crate) async fn kills_over(&mut self) -> Vec<String> {
+        match self.kills.take() {
+            Some(kills) => kills.over().await,
+            None => Vec::new(),
+        }
     }
 
     /// As [`up`](Self::up), with the daemon prepared and not started.
@@ -151,6 +164,7 @@ impl Stage {
             former_before: None,
             mark: None,
             proxy,
+            kills: None,
             peer,
             cluster,
         }

@@ -62,6 +62,48 @@ pub(crate) fn table(lines: &[Line]) -> String {
     text
 }
 
+/// The document of the runs in which the daemon was killed.
+pub(crate) fn soak_document(lines: &[Line]) -> String {
+    let commits: BTreeSet<&str> = lines.iter().map(|line| line.commit.as_str()).collect();
+    let commits: Vec<&str> = commits.into_iter().collect();
+    format!(
+        "# The auditor, killed\n\n\
+         `make soak-kills` plays rows of [the scoreboard](scoreboard.md) while the daemon is killed (SIGKILL) and started again, ten times a run, at\n\
+         moments from 0 to 1.5 s after it was ready. What each kill leaves on disk is copied and replayed: the sums have to be those of the\n\
+         records. At the end every count is held against the oracle, as there. What it had sent and not yet noted is indeterminate.\n\n\
+         Commits of the binary: {}.\n\n{}",
+        commits.join(", "),
+        soak(lines)
+    )
+}
+
+/// The table of these runs.
+pub(crate) fn soak(lines: &[Line]) -> String {
+    let mut text = "| # | scenario | runs | passed | kills | lost, oracle = daemon | duplicates, oracle = daemon | false lost | false duplicates | indeterminate of sent | remarks |\n\
+                    |---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for row in ROWS {
+        let played: Vec<&Line> = lines.iter().filter(|line| line.scenario == row.id).collect();
+        let Some(last) = played.last() else { continue };
+        let passed = played.iter().filter(|line| line.verdict == Verdict::Passed).count();
+        let kills: u32 = played.iter().map(|line| line.outcome.kills).sum();
+        let sum = |of: fn(&crate::outcome::ClassOutcome) -> u64| -> u64 {
+            played.iter().flat_map(|line| line.outcome.classes.values()).map(of).sum()
+        };
+        let (id, fault, runs) = (row.id, row.fault, played.len());
+        let (lost, duplicated) = (counts(&played, "lost"), counts(&played, "duplicated"));
+        let (false_lost, false_duplicates) = (sum(|class| class.false_lost), sum(|class| class.false_duplicates));
+        let (indeterminate, sent) = (sum(|class| class.indeterminate), sum(|class| class.sent));
+        let remarks = if last.verdict == Verdict::NotRun { String::new() } else { remarks(&played) };
+        writeln!(
+            text,
+            "| {id} | {fault} | {runs} | {passed} | {kills} | {lost} | {duplicated} | {false_lost} | {false_duplicates} | {indeterminate} of {sent} | {remarks} |"
+        )
+        .expect("a String takes all");
+    }
+    text
+}
+
 /// By class the range of a count over the runs; one number where all say the same.
 fn counts(played: &[&Line], word: &str) -> String {
     let classes: BTreeSet<&String> = played.iter().flat_map(|line| line.outcome.classes.keys()).collect();

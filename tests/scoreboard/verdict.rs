@@ -7,6 +7,7 @@ use kustody::audit::{RecordKey, RecordRow};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::daemon::Ledger;
 use crate::oracle::{self, Truth, truth};
 use crate::outcome::{ClassOutcome, Count, Outcome};
 use crate::stage::{SOON, Stage, TOPIC};
@@ -21,10 +22,15 @@ struct Compared {
 
 impl Stage {
     /// Waits until canaries flow and all is judged, and holds the daemon against the oracle. The faults are over.
-    pub(crate) async fn verdict(self) -> Outcome {
+    pub(crate) async fn verdict(mut self) -> Outcome {
+        let unreplayed = self.kills_over().await;
         self.until_whole().await;
         self.flow(30).await;
-        self.judged().await
+        let kills = self.run.kills;
+        let mut outcome = self.judged().await;
+        outcome.problems.extend(unreplayed);
+        outcome.kills = kills.map_or(0, |plan| plan.times);
+        outcome
     }
 
     /// As [`verdict`](Self::verdict), without waiting for replicas and canaries.
@@ -61,7 +67,7 @@ impl Stage {
             self.keep_evidence(&outcome).await;
         }
         self.daemon.end().await;
-        let replayed = self.replay_against_sums().await;
+        let replayed = replay_against_sums(&self.daemon.ledger()).await;
         if outcome.problems.is_empty() && !replayed.is_empty() {
             self.keep_evidence(&outcome).await;
         }
@@ -147,45 +153,6 @@ impl Stage {
         }
         problems
     }
-
-    /// Where the sums on disk are not those of the records on disk.
-    pub(crate) async fn replay_against_sums(&self) -> Vec<String> {
-        let rows = self.daemon.records().await;
-        let mut problems = Vec::new();
-        for class in self.daemon.sums_on_disk().await {
-            let counts = serde_json::to_value(class.counts).expect("counts are JSON");
-            let of_class = rows.iter().filter(|row| row.key.class == class.class);
-            let mut tally: BTreeMap<String, u64> = BTreeMap::new();
-            let mut add = |word: &str| *tally.entry(word.to_owned()).or_default() += 1;
-            for row in of_class {
-                add("sent");
-                match oracle::word(row).as_str() {
-                    "sent" => add("in_flight"),
-                    word @ ("rejected" | "phantom") => {
-                        add("rejected");
-                        if word == "phantom" {
-                            add(word);
-                        }
-                    }
-                    word => {
-                        if word.starts_with("indeterminate") {
-                            add("indeterminate");
-                        }
-                        add(word);
-                    }
-                }
-            }
-            let words = ["sent", "in_flight", "pending", "delivered", "late", "lost", "truncated_after_delivery"];
-            let more = ["expired", "untracked", "rejected", "phantom", "indeterminate", "indeterminate_delivered"];
-            for word in words.into_iter().chain(more) {
-                let (sum, records) = (counts[word].as_u64(), tally.get(word).copied().unwrap_or_default());
-                if sum != Some(records) {
-                    problems.push(format!("{}: {word} on disk is {sum:?}, its records are {records}", class.class));
-                }
-            }
-        }
-        problems
-    }
 }
 
 /// The daemon's count for a word of the oracle's.
@@ -222,4 +189,43 @@ fn class_outcome(class: &str, truth: &Truth, seen: &Seen) -> ClassOutcome {
 /// The rows of one class.
 pub(crate) fn of_class<'a>(rows: &'a [RecordRow], class: &'a str) -> impl Iterator<Item = &'a RecordRow> {
     rows.iter().filter(move |row| row.key.class.as_str() == class)
+}
+
+/// Where the sums on disk are not those of the records on disk.
+pub(crate) async fn replay_against_sums(ledger: &Ledger) -> Vec<String> {
+    let rows = ledger.records().await;
+    let mut problems = Vec::new();
+    for class in ledger.sums().await {
+        let counts = serde_json::to_value(class.counts).expect("counts are JSON");
+        let of_class = rows.iter().filter(|row| row.key.class == class.class);
+        let mut tally: BTreeMap<String, u64> = BTreeMap::new();
+        let mut add = |word: &str| *tally.entry(word.to_owned()).or_default() += 1;
+        for row in of_class {
+            add("sent");
+            match oracle::word(row).as_str() {
+                "sent" => add("in_flight"),
+                word @ ("rejected" | "phantom") => {
+                    add("rejected");
+                    if word == "phantom" {
+                        add(word);
+                    }
+                }
+                word => {
+                    if word.starts_with("indeterminate") {
+                        add("indeterminate");
+                    }
+                    add(word);
+                }
+            }
+        }
+        let words = ["sent", "in_flight", "pending", "delivered", "late", "lost", "truncated_after_delivery"];
+        let more = ["expired", "untracked", "rejected", "phantom", "indeterminate", "indeterminate_delivered"];
+        for word in words.into_iter().chain(more) {
+            let (sum, records) = (counts[word].as_u64(), tally.get(word).copied().unwrap_or_default());
+            if sum != Some(records) {
+                problems.push(format!("{}: {word} on disk is {sum:?}, its records are {records}", class.class));
+            }
+        }
+    }
+    problems
 }
