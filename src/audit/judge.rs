@@ -235,8 +235,9 @@ impl Ledger {
 
     /// A fresh connection found the record: no loss. Where our reader had passed it, it was our reader that skipped it.
     fn found(&mut self, key: RecordKey, copy: Copy, at: Moment) {
+        let has_passed = self.has_passed(Isolation::of(key.class), copy);
         let Some(record) = self.records.get_mut(&key) else { return };
-        let passed = record.inquiry.take().and_then(|inquiry| inquiry.passed);
+        let passed = record.inquiry.take().and_then(|inquiry| inquiry.passed).filter(|_| has_passed);
         record.vetoed = Some(When::from(at));
         self.inquiries.remove(&key);
         if let Some(known) = record.copies.iter_mut().find(|c| c.partition == copy.partition && c.offset == copy.offset)
@@ -252,6 +253,14 @@ impl Ledger {
         };
         let took = record.sent.until(passed);
         self.skipped(key, copy, took, at);
+    }
+
+    /// True when our reader is beyond it in the log that has it. Epochs never fall in a log: a reader that has met none as late is
+    /// still in the one that a truncation ended.
+    pub(super) fn has_passed(&self, isolation: Isolation, copy: Copy) -> bool {
+        let position = self.lanes.get(&copy.partition).map(|lane| lane.position(isolation));
+        position
+            .is_some_and(|position| position.frontier > Some(copy.offset) && position.read_epoch >= copy.leader_epoch)
     }
 
     /// Our own reader passed a record that a fresh connection found: it would have been received after `took`.

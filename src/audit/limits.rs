@@ -42,6 +42,11 @@ pub(super) struct Limits {
     pub(super) passed: Duration,
 }
 
+/// Sorts after every key of its sender.
+fn last_of(key: RecordKey) -> RecordKey {
+    RecordKey { sequence: u64::MAX, ..key }
+}
+
 impl Ledger {
     /// The limits by the first rule that gives any; `later` is the nearest later record of its sender that was read.
     pub(super) fn limits(
@@ -154,11 +159,7 @@ impl Ledger {
             Some(_) => later?,
             None => RecordKey { incarnation: self.incarnation, sequence: 0, ..key },
         };
-        let last = RecordKey { sequence: u64::MAX, ..from };
-        let later =
-            self.records.range(from..=last).take(NEIGHBOURS).filter(|(_, later)| later.sent.mono >= Some(closed));
-        let mut read = later.filter_map(|(key, later)| Some((self.anchor_of(*key)?, later.received?.mono?)));
-        let (before, passed) = read.next()?;
+        let (before, passed) = self.received_since(from, closed)?;
         if lane.position(Isolation::of(key.class)).frontier <= Some(before.offset) {
             return None;
         }
@@ -178,9 +179,24 @@ impl Ledger {
 
     /// The nearest later record of the same sender that was read.
     pub(super) fn received_after(&self, key: RecordKey) -> Option<RecordKey> {
-        let last = RecordKey { sequence: u64::MAX, ..key };
-        let later = self.records.range((std::ops::Bound::Excluded(key), std::ops::Bound::Included(last)));
+        let later = self.records.range((std::ops::Bound::Excluded(key), std::ops::Bound::Included(last_of(key))));
         later.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+    }
+
+    /// The first one that was read of those that this sender sent at `since` or later; where, and when it was read. What
+    /// waited for a leader was sent before, however late it was written.
+    fn received_since(&self, from: RecordKey, since: Duration) -> Option<(Anchor, Duration)> {
+        let at_or_after = |sequence| self.records.range(RecordKey { sequence, ..from }..=last_of(from)).next();
+        let is_before = |sequence| at_or_after(sequence).is_some_and(|(_, record)| record.sent.mono < Some(since));
+        let (mut first, mut beyond) =
+            (from.sequence, self.records.range(..=last_of(from)).next_back()?.0.sequence.checked_add(1)?);
+        while first < beyond {
+            let middle = first + (beyond - first) / 2;
+            if is_before(middle) { first = middle + 1 } else { beyond = middle }
+        }
+        let later = self.records.range(RecordKey { sequence: first, ..from }..=last_of(from)).take(NEIGHBOURS);
+        let mut read = later.filter_map(|(key, later)| Some((self.anchor_of(*key)?, later.received?.mono?)));
+        read.next()
     }
 
     /// The nearest earlier ones, from the nearest on.

@@ -280,11 +280,11 @@ impl Ledger {
 
     /// A search found its record: our own reader had skipped it.
     fn found_unseen(&mut self, key: RecordKey, copy: Copy, at: Moment) {
-        let frontier = self.next_to_read(Isolation::of(key.class), copy.partition);
+        let has_passed = self.has_passed(Isolation::of(key.class), copy);
         let Some(record) = self.records.get(&key) else { return };
         let is_unseen = record.state == State::Pending && record.offset.is_none() && record.copies.is_empty();
         // What the reader has not passed it will come to itself.
-        if !is_unseen || key.partition != copy.partition || frontier <= Some(copy.offset) {
+        if !is_unseen || key.partition != copy.partition || !has_passed {
             return;
         }
         let passed = record.search.as_ref().map_or(at.mono, |search| search.limits.passed);

@@ -728,3 +728,50 @@ fn what_went_to_a_closed_connection_is_seen_to_be_lost() {
         ),
     ]);
 }
+
+#[test]
+fn what_waited_for_a_leader_does_not_hide_the_records_after_it() {
+    let mut s = Scene::new();
+    s.class = CanaryClass::Acks0;
+    s.link(1);
+    write(&mut s, 0);
+    s.read(0, 100, 0);
+    // All of these waited, and were written to the next connection when there was one.
+    for sequence in 1..=100 {
+        s.send(sequence);
+    }
+    s.wait(10);
+    s.link(2);
+    for sequence in 1..=100 {
+        let key = s.key(sequence);
+        s.tell(Event::Acked { key, offset: None, broker: None });
+    }
+    for sequence in 2..=100 {
+        s.read(sequence, 100 + i64::try_from(sequence).expect("small"), 0);
+    }
+    s.wait(1);
+    write(&mut s, 101);
+    s.read(101, 201, 0);
+    s.wait(20);
+    s.ask();
+    s.end(0, 0, (0, 202), 0);
+    s.wait(1);
+    let asked = s.ask();
+    assert!(asked.contains(&"reread 101".to_owned()), "{asked:?}");
+}
+
+#[test]
+fn a_reader_in_a_truncated_log_has_skipped_nothing_of_the_next_one() {
+    let mut s = Scene::new();
+    after_election(&mut s, 3);
+    s.read(0, 100, 0);
+    s.read(1, 101, 0);
+    s.read(2, 102, 0);
+    s.ack(5, 101);
+    s.wait(6);
+    let found = s.found(5, 1);
+    s.reread(101, found);
+    assert_eq!((s.ledger.consumer_skipped(), s.anomalies()), (0, Vec::new()));
+    s.read(5, 101, 1);
+    assert!(!s.anomalies().iter().any(|one| one.starts_with("Duplicated")), "{:?}", s.anomalies());
+}
