@@ -143,22 +143,24 @@ impl Ledger {
     }
 
     fn reread_questions(&mut self, at: Moment) -> Vec<Question> {
-        let mut due: Vec<(PartitionId, Offset, RecordKey)> = Vec::new();
+        let mut due: Vec<(bool, PartitionId, Offset, RecordKey)> = Vec::new();
         for key in &self.inquiries {
             let Some(record) = self.records.get(key) else { continue };
             let Some(inquiry) = record.inquiry.as_ref() else { continue };
             let is_suspect = inquiry.proof.is_some()
                 || inquiry.hinted
+                || inquiry.marker.is_some()
                 || inquiry.passed.is_some_and(|passed| self.is_after_grace(passed, at));
             if is_suspect && inquiry.awaits_topic_since.is_none() && inquiry.ask.is_due(at) {
-                due.extend(reread_offset(record).map(|offset| (key.partition, offset, *key)));
+                let is_delivered = record.state != State::Pending && inquiry.proof.is_none();
+                due.extend(reread_offset(record).map(|offset| (is_delivered, key.partition, offset, *key)));
             }
         }
-        // The lowest first: where it lies beyond the end, so do all others.
+        // What is missing before what was delivered; the lowest first: where it lies beyond the end, so do all others.
         due.sort_unstable();
         due.truncate(REREADS_AT_ONCE);
         let mut questions: Vec<Question> = Vec::new();
-        for (partition, offset, key) in due {
+        for (_, partition, offset, key) in due {
             if let Some(inquiry) = self.records.get_mut(&key).and_then(|record| record.inquiry.as_mut()) {
                 inquiry.ask.asked(at);
             }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::anomaly::{Anomaly, AnomalyKey, AnomalyKind, EpochAnswer, RecordEvidence};
 use super::event::Reread;
+use super::lane::Lane;
 use super::ledger::Ledger;
 use super::proof::{self, Inquiry, Loss, Place, Says, Told};
-use super::record::{Isolation, RecordKey};
+use super::record::{CanaryClass, Isolation, RecordKey};
 use super::saved::Copy;
 use super::state::State;
 use super::tracked::Tracked;
@@ -15,6 +16,9 @@ use crate::model::{BrokerId, EpochEnd, LeaderEpoch, Moment, Offset, PartitionId,
 
 /// So many anomalies are kept, the latest.
 const ANOMALIES_KEPT: usize = 256;
+
+/// A transaction of ours is over within so many offsets.
+const MARKER_WITHIN: i64 = 2_048;
 
 /// So many re-reads may fail before a proof by the log's end stands alone.
 const REREADS_FAILED: u32 = 3;
@@ -63,6 +67,19 @@ fn written_in(record: &Tracked, kind: AnomalyKind) -> Option<LeaderEpoch> {
         | AnomalyKind::ConsumerSkipped
         | AnomalyKind::AckRegression => read.or(sent),
     }
+}
+
+/// Since when it is known that a delivered record of a transaction is in the log of a leader elected since, where the
+/// marker that committed it may have been cut: it is not far before the end of its epoch.
+fn marker_in_doubt(key: RecordKey, record: &Tracked, lane: &Lane) -> Option<Moment> {
+    let is_of_transaction = key.class == CanaryClass::Transactional;
+    if !is_of_transaction || record.state == State::Pending || record.shown_in >= lane.current() {
+        return None;
+    }
+    let place = record.places(key.partition).into_iter().find(|place| Some(place.high) < lane.current())?;
+    let told = lane.answers.get(&place.high)?;
+    let before_the_end = told.answer.end.end_offset.get().checked_sub(place.offset.get())?;
+    (before_the_end <= MARKER_WITHIN).then_some(told.at)
 }
 
 /// What is to be done with a record in question.
@@ -134,12 +151,14 @@ impl Ledger {
             return;
         }
         let is_answered = places.iter().all(|place| place.epochs_to_ask().all(|e| lane.is_answered(e, place.since)));
+        let mut marker = None;
         if is_answered && proof.is_none() {
             lane.unchecked.remove(&key);
+            marker = marker_in_doubt(key, record, lane);
         }
         // Of a delivered record only a proof is of interest: its bracket is exact, or it is watched no closer.
         let hinted = hinted.filter(|_| record.state == State::Pending);
-        if proof.is_none() && hinted.is_none() && record.inquiry.is_none() {
+        if proof.is_none() && hinted.is_none() && marker.is_none() && record.inquiry.is_none() {
             return;
         }
         let inquiry = record.inquiry.get_or_insert_with(|| Box::new(Inquiry::default()));
@@ -153,6 +172,7 @@ impl Ledger {
             inquiry.failed = 0;
         }
         inquiry.hinted = hinted.is_some();
+        inquiry.marker = marker.or(inquiry.marker.filter(|_| !is_answered));
         inquiry.place = proof.map(|(place, _, _)| place).or(hinted).or(places.first().copied());
         self.inquiries.insert(key);
         self.judge(key, at);
@@ -221,6 +241,12 @@ impl Ledger {
                 inquiry.note_failure(begun);
             }
             Reread::Failed { .. } => inquiry.note_failure(begun),
+            // Trimmed: whether it was committed is no question any more.
+            Reread::BelowLogStart { .. } if inquiry.marker.is_some() && inquiry.proof.is_none() => {
+                record.inquiry = None;
+                self.inquiries.remove(&key);
+                return;
+            }
             // Trimmed since the answers; but who says so may be a replaced leader. The present one is asked again.
             Reread::BelowLogStart { .. } => {
                 inquiry.proof = None;
@@ -236,7 +262,15 @@ impl Ledger {
     /// A fresh connection found the record: no loss. Where our reader had passed it, it was our reader that skipped it.
     fn found(&mut self, key: RecordKey, copy: Copy, at: Moment) {
         let has_passed = self.has_passed(Isolation::of(key.class), copy);
+        let current = self.lanes.get(&key.partition).and_then(Lane::current);
         let Some(record) = self.records.get_mut(&key) else { return };
+        record.shown_in = current;
+        if record.inquiry.as_ref().is_some_and(|inquiry| inquiry.marker.is_some() && inquiry.proof.is_none()) {
+            // It stood, and is committed.
+            record.inquiry = None;
+            self.inquiries.remove(&key);
+            return;
+        }
         let passed = record.inquiry.take().and_then(|inquiry| inquiry.passed).filter(|_| has_passed);
         record.vetoed = Some(When::from(at));
         self.inquiries.remove(&key);
@@ -373,6 +407,29 @@ impl Ledger {
                 return by_answer(told, Some(Reread::Failed { why }));
             }
         }
+        if let Some(marker) = inquiry.marker.filter(|_| record.state != State::Pending) {
+            // The record is in the log, the next one is shown to readers of committed records, and it is not: whatever
+            // ended its transaction there did not commit it.
+            let (Some(place), Some((reread, begun, at))) = (inquiry.place, inquiry.reread.as_ref()) else {
+                return Decision::Wait;
+            };
+            let is_uncommitted = match reread {
+                Reread::Beyond { next, leader_epoch: Some(epoch) } => lane.is_of_term(*next, *epoch, place.high),
+                Reread::Beyond { leader_epoch: None, .. }
+                | Reread::Found { .. }
+                | Reread::Other(_)
+                | Reread::AtEnd { .. }
+                | Reread::BelowLogStart { .. }
+                | Reread::Failed { .. } => false,
+            };
+            let told = lane.answers.get(&place.high).filter(|told| Some(told.answer.current) >= lane.current());
+            return match told {
+                Some(told) if is_uncommitted && begun.mono >= marker.mono => {
+                    after(*at, Some(told.answer), Some(reread.clone()))
+                }
+                Some(_) | None => Decision::Wait,
+            };
+        }
         if record.state != State::Pending {
             return Decision::Wait;
         }
@@ -438,7 +495,7 @@ impl Ledger {
             beside: loss.beside,
             searched: loss.searched,
         };
-        let log_end = lane.and_then(super::lane::Lane::log_end);
+        let log_end = lane.and_then(Lane::log_end);
         self.anomalies.entry(id).or_insert_with(|| Anomaly::new(id, at.wall)).add(evidence, log_end, at.wall);
         self.dirty.anomalies.insert(id);
         self.dirty.removed_anomalies.remove(&id);

@@ -113,6 +113,8 @@ pub(super) struct Inquiry {
     pub(super) passed: Option<Moment>,
     /// An answer hinted at a record of another term at the place.
     pub(super) hinted: bool,
+    /// Its place stands since this answer, but the marker that committed it may have been cut.
+    pub(super) marker: Option<Moment>,
     /// The place that is in question.
     pub(super) place: Option<Place>,
     /// The proof that it is not there.

@@ -9,7 +9,7 @@ use super::saved::{Bracket, Copy, RecordRow};
 use super::search::Search;
 use super::state::State;
 use super::when::When;
-use crate::model::{BrokerId, Offset, PartitionId, TopicId};
+use crate::model::{BrokerId, LeaderEpoch, Offset, PartitionId, TopicId};
 
 /// What the ledger knows of one record.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(super) struct Tracked {
     pub(super) search: Option<Box<Search>>,
     /// A re-read found the record although an answer said it is gone: only later answers count.
     pub(super) vetoed: Option<When>,
+    /// The term in which a fresh connection saw it committed.
+    pub(super) shown_in: Option<LeaderEpoch>,
     /// When the window of this state ends.
     pub(super) due: Option<Duration>,
     /// Its place among the records without a verdict.
@@ -68,6 +70,7 @@ impl Tracked {
             floor: None,
             search: None,
             vetoed: None,
+            shown_in: None,
             due: None,
             serial,
         }

@@ -321,3 +321,98 @@ fn run_transactional(cases: &[Case]) {
         assert_eq!(scene.sums(), *want, "{name}");
     }
 }
+
+/// 0 was committed at 100 and read, broker 1 died, and in the log of broker 2 epoch 0 ends at this offset.
+fn committed_before_an_election(s: &mut Scene, end: i64) {
+    s.append(0, 100);
+    s.end_transaction(&[0], TransactionEnd::Committed);
+    s.read(0, 100, 0);
+    s.wait(1);
+    s.sight(&[(2, 1, 0), (3, 1, 0)]);
+    s.wait(9);
+    s.sight(&[(2, 2, 1), (3, 2, 1)]);
+    s.wait(1);
+    s.topic();
+    assert!(s.ask().contains(&"ends of 0 1 from 1".to_owned()));
+    s.end(0, 1, (0, end), 0);
+    s.wait(1);
+}
+
+#[test]
+fn what_was_committed_by_a_marker_that_is_cut_is_truncated() {
+    let beyond = || Reread::Beyond { next: offset(105), leader_epoch: LeaderEpoch::new(1) };
+    let cases: [Case; 5] = [
+        (
+            "the record stands and is shown to nobody any more",
+            |s| {
+                committed_before_an_election(s, 101);
+                assert_eq!(s.ask(), ["reread 100"]);
+                s.reread(100, Reread::Beyond { next: offset(105), leader_epoch: LeaderEpoch::new(1) });
+                assert_eq!(s.sums(), "delivered 1", "the topic was not seen since");
+                s.topic();
+                assert_eq!(s.anomalies(), ["TruncatedAfterDelivery 1 transactional in 0 at 100"]);
+            },
+            "truncated_after_delivery 1",
+        ),
+        (
+            "it is shown, and not asked for again in this term",
+            |s| {
+                committed_before_an_election(s, 101);
+                s.ask();
+                let found = s.found(0, 0);
+                s.reread(100, found);
+                s.topic();
+                s.wait(20);
+                assert_eq!(s.ask(), Vec::<String>::new());
+            },
+            "delivered 1",
+        ),
+        (
+            "its transaction is open again, and perhaps for long",
+            |s| {
+                committed_before_an_election(s, 101);
+                s.ask();
+                s.reread(100, Reread::AtEnd { high_watermark: offset(110) });
+                s.topic();
+                s.wait(20);
+                assert_eq!(s.ask(), ["reread 100"]);
+            },
+            "delivered 1",
+        ),
+        (
+            "trimmed since",
+            |s| {
+                committed_before_an_election(s, 101);
+                s.ask();
+                s.reread(100, Reread::BelowLogStart { log_start: offset(104) });
+                s.topic();
+                s.wait(20);
+                assert_eq!(s.ask(), Vec::<String>::new());
+            },
+            "delivered 1",
+        ),
+        (
+            "far before the end",
+            |s| {
+                committed_before_an_election(s, 5_000);
+                assert_eq!(s.ask(), Vec::<String>::new());
+            },
+            "delivered 1",
+        ),
+    ];
+    run(&cases);
+    let mut other = Scene::new();
+    other.ack(0, 100);
+    other.read(0, 100, 0);
+    other.wait(10);
+    other.sight(&[(2, 2, 1), (3, 2, 1)]);
+    other.wait(1);
+    other.topic();
+    other.ask();
+    other.end(0, 1, (0, 101), 0);
+    other.wait(1);
+    assert_eq!(other.ask(), Vec::<String>::new(), "no other class has markers");
+    other.reread(100, beyond());
+    other.topic();
+    assert_eq!(other.sums(), "delivered 1");
+}
