@@ -2,7 +2,9 @@
 //!
 //! `ROWS=S1,S4-S8` picks rows, `REPEAT=n` repeats them, `CLASSES=all,acks1` leaves classes out, `SCOREBOARD_RESULTS`
 //! names the file of results: what is in it is not done again. `KUSTODY=path` judges another binary. `SHOW=1` prints the
-//! table and plays nothing. `KILLS=n` kills the daemon n times in each of them. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what happens.
+//! table and plays nothing. `KILLS=n` kills the daemon n times in each run. `SAMPLES=directory` keeps a finding of each
+//! kind and a record of each state. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what
+//! happens.
 //!
 //! A bench target, like the other programs that measure: it has the path of the binary under test, and `cargo test`
 //! does not run it.

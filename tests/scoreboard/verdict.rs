@@ -1,6 +1,7 @@
 //! The end of every scenario: the daemon's counts against the oracle's, twice, then its findings and its own replay.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use kustody::audit::{RecordKey, RecordRow};
@@ -52,6 +53,9 @@ impl Stage {
             outcome.problems.extend(self.findings_against(class, truth).await);
             outcome.classes.insert(class.clone(), class_outcome(class, truth, &compared.seen));
         }
+        if let Some(directory) = std::env::var_os("SAMPLES") {
+            self.keep_samples(Path::new(&directory)).await;
+        }
         if let Some(peer) = &self.peer {
             outcome.peer = peer.verdict(&self.client).await;
         }
@@ -73,6 +77,24 @@ impl Stage {
         }
         outcome.problems.extend(replayed);
         outcome
+    }
+
+    /// Keeps the first finding of each kind and grade, and the first record of each state, that no earlier run has kept.
+    async fn keep_samples(&self, directory: &Path) {
+        std::fs::create_dir_all(directory).expect("the directory of the samples can be made");
+        let keep = |name: String, sample: Value| {
+            let file = directory.join(name);
+            if !file.exists() {
+                std::fs::write(&file, format!("{sample:#}\n")).expect("the directory of the samples is writable");
+            }
+        };
+        for finding in self.daemon.findings().await {
+            let name = format!("finding-{}-{}.json", text(&finding["kind"]), text(&finding["grade"]));
+            keep(name, finding);
+        }
+        for row in self.daemon.records().await {
+            keep(format!("record-{}.json", oracle::word(&row)), serde_json::json!(row));
+        }
     }
 
     /// Our own readers that were called blind, though nobody forbade them anything.
@@ -153,6 +175,11 @@ impl Stage {
         }
         problems
     }
+}
+
+/// A word of an answer.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// The daemon's count for a word of the oracle's.
