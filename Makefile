@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon scoreboard scoreboard-show soak-kills install mutants
+.PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench-turn: ## CPU and memory of a turn on 10,000 partitions and 1,000 groups, w
 # BENCH_SECONDS of measuring (30), REPEAT elections (3); 0 leaves a part out.
 bench-daemon: install ## The daemon on three brokers: requests, CPU, memory, answers, and how soon a loss is proven
 	$(CARGO) bench --locked --profile $(PROFILE) --bench daemon
+
+bench-canary: install ## What the canary's classes cost: CPU, memory, threads; CANARY_SECONDS each (60)
+	BENCH_SECONDS=0 REPEAT=0 CANARY_SECONDS=$(or $(CANARY_SECONDS),60) $(CARGO) bench --locked --profile $(PROFILE) --bench daemon
 
 mutants: ## Plant each known bug and see that a test notices it
 	@tests/mutants/run

@@ -1,10 +1,12 @@
 //! The daemon on a real Kafka: what it asks of the brokers, uses up and writes, how fast it answers, and how soon it
 //! proves a loss.
 //!
-//! Prints tables and judges nothing. `BENCH_SECONDS` of measuring, `REPEAT` elections; 0 leaves a part out.
+//! Prints tables and judges nothing. `BENCH_SECONDS` of measuring, `REPEAT` elections, `CANARY_SECONDS` for each choice of
+//! classes; 0 leaves a part out.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its tables")]
 
+mod canary;
 #[path = "../kafka/mod.rs"]
 mod kafka;
 mod load;
@@ -32,6 +34,15 @@ async fn main() {
     }
     if repeat > 0 {
         proofs(repeat).await;
+    }
+    let canary = table::count("CANARY_SECONDS", 0);
+    if canary > 0 {
+        println!(
+            "Three brokers; poll.every = 1s, canary on 3 partitions, 1 record a second and class on each; {canary} s each; \
+             profile: {}\n",
+            table::profile()
+        );
+        println!("{}", canary::cost(Duration::from_secs(u64::from(canary))).await);
     }
 }
 
