@@ -3,6 +3,7 @@
 CARGO ?= cargo
 
 .PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants
+.PHONY: help check test demo bench bench-turn bench-daemon scoreboard scoreboard-show soak-kills install mutants truth
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ bench-daemon: install ## The daemon on three brokers: requests, CPU, memory, ans
 
 bench-canary: install ## What the canary's classes cost: CPU, memory, threads; CANARY_SECONDS each (60)
 	BENCH_SECONDS=0 REPEAT=0 CANARY_SECONDS=$(or $(CANARY_SECONDS),60) $(CARGO) bench --locked --profile $(PROFILE) --bench daemon
+# TRUTH_HISTORIES=n for fewer, JOBS=n processes at once; what is done is not done again. See tests/truth/run.
+truth: ## Live a million histories of 200 steps, and hold the ledger against what really happened
+	@CARGO=$(CARGO) tests/truth/run
 
 mutants: ## Plant each known bug and see that a test notices it
 	@tests/mutants/run
