@@ -2,8 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants
-.PHONY: help check test demo bench bench-turn bench-daemon scoreboard scoreboard-show soak-kills install mutants truth
+.PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants mutants-all truth
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -39,12 +38,17 @@ bench-daemon: install ## The daemon on three brokers: requests, CPU, memory, ans
 
 bench-canary: install ## What the canary's classes cost: CPU, memory, threads; CANARY_SECONDS each (60)
 	BENCH_SECONDS=0 REPEAT=0 CANARY_SECONDS=$(or $(CANARY_SECONDS),60) $(CARGO) bench --locked --profile $(PROFILE) --bench daemon
+
 # TRUTH_HISTORIES=n for fewer, JOBS=n processes at once; what is done is not done again. See tests/truth/run.
 truth: ## Live a million histories of 200 steps, and hold the ledger against what really happened
 	@CARGO=$(CARGO) tests/truth/run
 
 mutants: ## Plant each known bug and see that a test notices it
 	@tests/mutants/run
+
+# Takes hours: needs cargo-mutants (cargo install cargo-mutants --locked). SHARD=0/8 for a part. See tests/mutants/run.
+mutants-all: ## Change src/audit in every way cargo-mutants knows of, and name the changes that no test notices
+	@tests/mutants/run all
 
 # The commit that the binary says it is of: the last one that changed what it is made from.
 MADE_FROM = src migrations templates Cargo.toml Cargo.lock

@@ -1,6 +1,8 @@
 //! The ledger's rules, each with its counter-case.
 
+mod acks;
 mod anomalies;
+mod invariants;
 mod losses;
 mod overtaken;
 mod rates;

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod histories;
+mod metamorphic;
 mod oracle;
 mod senders;
 mod truth;

@@ -154,6 +154,8 @@ mod tests {
             "15 - 1 expired - 2 pending - 1 untracked"
         );
         assert_eq!(counts.duplicate_rate(), Some(3.0 / 12.0));
+        let aborted = Counts { sent: 25, aborted: 5, ..counts };
+        assert_eq!(aborted.loss_rate(CanaryClass::Transactional), Some(1.0 / 11.0), "nobody promised to keep those");
         let none = Counts { sent: 3, acked: 3, pending: 3, ..Counts::default() };
         assert_eq!(none.loss_rate(CanaryClass::Idempotent), None, "no verdict is no rate");
         assert_eq!(none.loss_rate_upper_95(CanaryClass::Idempotent), None);

@@ -59,3 +59,20 @@ fn what_was_read_in_an_older_term_than_was_known_waits_for_every_broker() {
     s.sight(&[(1, 2, 1), (2, 2, 1), (3, 2, 1)]);
     assert_eq!(s.sums(), "truncated_after_delivery 1");
 }
+
+#[test]
+fn an_answer_from_before_the_record_was_found_counts_no_more() {
+    let mut s = Scene::new();
+    after_election(&mut s, 3);
+    s.end(0, 1, (0, 102), 0);
+    assert!(s.ask().contains(&"reread 102".to_owned()));
+    s.wait(1);
+    let found = s.found(2, 0);
+    s.reread(102, found);
+    s.wait(20);
+    // Another answer lets all answers be held against the record again.
+    s.end(1, 1, (1, 110), 0);
+    assert!(!s.ask().contains(&"reread 102".to_owned()), "it stands, and the answer is of before");
+    s.end(0, 1, (0, 102), 0);
+    assert!(s.ask().contains(&"reread 102".to_owned()), "cut off since");
+}

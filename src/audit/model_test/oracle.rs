@@ -10,6 +10,9 @@ impl World {
         let counts = self.ledger.counts(self.class, self.now);
         counts.check(self.class).expect("the sums hold");
         self.ledger.check_rates().expect("the sums by send time are those of the class");
+        let is_in_flight = |record: &crate::audit::tracked::Tracked| record.state == State::Sent;
+        let are_few = self.ledger.records.len() <= self.options.records_max;
+        assert!(are_few || self.ledger.records.values().all(is_in_flight), "more is tracked than may be");
         for (key, record) in &self.ledger.records {
             let truth = self.cluster.acked.get(key).map(|(_, _, truth)| *truth).unwrap_or_default();
             match record.state {
@@ -237,6 +240,11 @@ impl World {
                         || record.of_former_topic
                         || truth.was_trimmed
                         || record.copies.iter().any(|copy| place(copy.offset) < broker.log_start)
+                        // The same of a copy's place: what is there now names the former topic.
+                        || record.copies.iter().any(|copy| {
+                            let there = broker.log.get(place(copy.offset)).and_then(|entry| entry.record);
+                            there.is_some_and(|there| there.topic_id != self.topic)
+                        })
                 }
                 State::Lost | State::TruncatedAfterDelivery => true,
                 State::Expired => {

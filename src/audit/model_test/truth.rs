@@ -1,7 +1,7 @@
 //! Histories by number, each of the same length: the same number is the same history on every machine.
 //!
-//! `make truth` lives a million of them, a chunk in a process: TRUTH_CHUNK names it, TRUTH_SIZE is how many histories it
-//! has. TRUTH_HISTORY=chunk:index shows the shortest of its histories that still fails.
+//! `make truth` lives a million of them, a chunk in a process: `TRUTH_CHUNK` names it, `TRUTH_SIZE` is how many histories it
+//! has. `TRUTH_HISTORY=chunk:index` shows the shortest of its histories that still fails.
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};

@@ -248,7 +248,11 @@ impl World {
     }
 
     fn tell(&mut self, event: Event) {
+        let is_move = matches!(event, Event::ReaderMoved { .. });
+        let read = self.ledger.next_to_read(self.isolation(), P);
         self.ledger.apply(event, self.now);
+        let is_same = self.ledger.topic_id() == Some(self.topic) && !is_move;
+        assert!(!is_same || self.ledger.next_to_read(self.isolation(), P) >= read, "the reader went back by itself");
         if let Some(topic_id) = self.ledger.topic_id().filter(|id| *id != self.topic) {
             self.topic = topic_id;
             self.position = 0;
@@ -349,6 +353,13 @@ impl World {
         for event in std::mem::take(&mut self.late) {
             self.tell(event);
         }
+    }
+
+    /// The poll plane looks at everything and asks all that is to be asked, in no time.
+    pub(super) fn poll(&mut self) {
+        (0..BROKERS).for_each(|id| self.sight_topic(id, false));
+        self.sight(false);
+        self.answer(0, false, false);
     }
 
     fn flush(&mut self) {
