@@ -1,6 +1,7 @@
 //! Between which offsets a record lies whose own nobody told, and by which rule.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::anomaly::SearchedBy;
@@ -43,7 +44,7 @@ pub(super) struct Limits {
 }
 
 /// Sorts after every key of its sender.
-fn last_of(key: RecordKey) -> RecordKey {
+pub(super) fn last_of(key: RecordKey) -> RecordKey {
     RecordKey { sequence: u64::MAX, ..key }
 }
 
@@ -60,7 +61,7 @@ impl Ledger {
         later
             .and_then(|later| self.limits_by_connection(key, record, later, lane))
             .or_else(|| self.limits_by_epoch(key, record, lane))
-            .or_else(|| self.limits_since_closed(key, record, later, lane, at))
+            .or_else(|| self.limits_since_closed(key, record, lane, at))
     }
 
     /// Rule (a): the nearest later record that was read went through the same connection.
@@ -138,14 +139,7 @@ impl Ledger {
 
     /// Neither: the connection was closed since, and a record that was sent after that was read. No proof, for who
     /// received it may append it still: hence the patience, and the verdict is taken back when it is read.
-    fn limits_since_closed(
-        &self,
-        key: RecordKey,
-        record: &Tracked,
-        later: Option<RecordKey>,
-        lane: &Lane,
-        at: Moment,
-    ) -> Option<Limits> {
+    fn limits_since_closed(&self, key: RecordKey, record: &Tracked, lane: &Lane, at: Moment) -> Option<Limits> {
         if key.class != CanaryClass::Acks0 {
             return None;
         }
@@ -156,7 +150,7 @@ impl Ledger {
             return None;
         }
         let from = match record.sent.mono {
-            Some(_) => later?,
+            Some(_) => key,
             None => RecordKey { incarnation: self.incarnation, sequence: 0, ..key },
         };
         let (before, passed) = self.received_since(from, closed)?;
@@ -177,10 +171,10 @@ impl Ledger {
         })
     }
 
-    /// The nearest later record of the same sender that was read.
-    pub(super) fn received_after(&self, key: RecordKey) -> Option<RecordKey> {
-        let later = self.records.range((std::ops::Bound::Excluded(key), std::ops::Bound::Included(last_of(key))));
-        later.take(NEIGHBOURS).find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+    /// The nearest record that was read of those behind `key` and before `end`.
+    pub(super) fn received_between(&self, key: RecordKey, end: RecordKey) -> Option<RecordKey> {
+        let mut later = self.records.range((Bound::Excluded(key), Bound::Excluded(end)));
+        later.find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
     }
 
     /// The first one that was read of those that this sender sent at `since` or later; where, and when it was read. What

@@ -16,7 +16,7 @@ use super::anomaly::{AnomalyKind, Searched, SearchedBy};
 use super::event::{Question, Reread};
 use super::lane::Lane;
 use super::ledger::Ledger;
-use super::limits::{EPOCHS_BETWEEN, Limits};
+use super::limits::{EPOCHS_BETWEEN, Limits, last_of};
 use super::proof::Loss;
 use super::record::{Isolation, RecordKey};
 use super::saved::{Bracket, Copy};
@@ -133,11 +133,11 @@ impl Ledger {
             if room == 0 {
                 break;
             }
-            // Records in a row have the same neighbour.
-            let next = RecordKey { sequence: key.sequence.saturating_add(1), ..*key };
-            let neighbour = match later {
-                Some((after, neighbour)) if after == next => neighbour,
-                Some(_) | None => self.received_after(*key),
+            // What was not read has the same neighbour as the next one that was not, if none was read between them.
+            let is_of_its_sender = |after: &RecordKey| (after.incarnation, after.class) == (key.incarnation, key.class);
+            let neighbour = match later.filter(|(after, _)| is_of_its_sender(after)) {
+                Some((after, neighbour)) => self.received_between(*key, after).or(neighbour),
+                None => self.received_between(*key, last_of(*key)),
             };
             later = Some((*key, neighbour));
             if is_searched(key) {

@@ -107,6 +107,8 @@ impl Ledger {
             }
         }
         self.drop_inquiries();
+        // Terms of this life bound nothing of the former one.
+        self.unbounded.clear();
         for (partition, lane) in &mut self.lanes {
             let read = Isolation::ALL.into_iter().filter(|isolation| lane.position(*isolation).frontier.is_some());
             self.dirty.partitions.extend(read.map(|isolation| (isolation, *partition)));

@@ -31,6 +31,7 @@ pub(crate) struct Daemon {
     pub(crate) environment: Vec<(String, String)>,
 }
 
+#[expect(clippy::disallowed_types, reason = "nobody waits while it is held")]
 /// The process of a daemon, if it runs. Who has a clone of it may kill it and start it again while others go on.
 #[derive(Clone, Debug, Default)]
 struct Process(Arc<Mutex<Option<Child>>>);

@@ -775,3 +775,27 @@ fn a_reader_in_a_truncated_log_has_skipped_nothing_of_the_next_one() {
     s.read(5, 101, 1);
     assert!(!s.anomalies().iter().any(|one| one.starts_with("Duplicated")), "{:?}", s.anomalies());
 }
+
+#[test]
+fn many_that_were_lost_do_not_hide_what_comes_after_them() {
+    let mut s = Scene::new();
+    s.class = CanaryClass::Acks0;
+    s.link(1);
+    write(&mut s, 0);
+    s.read(0, 100, 0);
+    for sequence in 1..=200 {
+        write(&mut s, sequence);
+    }
+    s.link(2);
+    write(&mut s, 201);
+    s.read(201, 101, 0);
+    s.wait(20);
+    s.ask();
+    s.end(0, 0, (0, 102), 0);
+    for _ in 0..10 {
+        s.wait(1);
+        s.ask();
+        s.topic();
+    }
+    assert_eq!(s.sums(), "delivered 2, lost 200, unacknowledged 202");
+}
