@@ -28,7 +28,7 @@ pub(crate) async fn cost(measured: Duration) -> Table {
         let delivered = async || -> Option<u64> {
             let items = daemon.items("/canary").await?;
             let of = |class: &&str| items.iter().find(|item| item["class"] == **class)?["delivered"].as_u64();
-            classes.iter().map(|class| of(class)).sum()
+            classes.iter().map(of).sum()
         };
         daemon.until("canaries are delivered", async || delivered().await.filter(|n| *n >= WARM * n_of(classes))).await;
         let (before, delivered_before) = (daemon.used().await, delivered().await.unwrap_or_default());

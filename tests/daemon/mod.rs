@@ -8,7 +8,9 @@ mod ledger;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+#[expect(clippy::disallowed_types, reason = "nobody waits while it is held")]
+use std::sync::Mutex;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,8 +33,8 @@ pub(crate) struct Daemon {
     pub(crate) environment: Vec<(String, String)>,
 }
 
-#[expect(clippy::disallowed_types, reason = "nobody waits while it is held")]
 /// The process of a daemon, if it runs. Who has a clone of it may kill it and start it again while others go on.
+#[expect(clippy::disallowed_types, reason = "nobody waits while it is held")]
 #[derive(Clone, Debug, Default)]
 struct Process(Arc<Mutex<Option<Child>>>);
 
