@@ -36,6 +36,7 @@ impl Peer {
         replicas: &[&[i32]],
         configs: &[(&str, &str)],
     ) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
         client.create_topic(TOPIC, replicas, configs).await.expect("the peer's topic is created");
         let mut peer = Self {
             binary: binary.to_owned(),
