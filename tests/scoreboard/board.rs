@@ -3,7 +3,8 @@
 //! `ROWS=S1,S4-S8` picks rows, `REPEAT=n` repeats them, `CLASSES=all,acks1` leaves classes out, `SCOREBOARD_RESULTS`
 //! names the file of results: what is in it is not done again. `KUSTODY=path` judges another binary. `SHOW=1` prints the
 //! table and plays nothing. `KILLS=n` kills the daemon n times in each run. `SAMPLES=directory` keeps a finding of each
-//! kind and a record of each state. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what
+//! kind and a record of each state. `HISTORIES=directory` keeps the journal of each run with the oracle's counts before it,
+//! to be replayed by `src/audit/replay_test.rs`; `RATE=n` canaries a second and class keep it small. `PEER_KMINION=path` runs KMinion beside it, in the rows where it has a word for what
 //! happens.
 //!
 //! A bench target, like the other programs that measure: it has the path of the binary under test, and `cargo test`

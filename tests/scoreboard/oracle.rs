@@ -126,7 +126,13 @@ pub(crate) fn truth(class: &str, rows: &[RecordRow], logs: &Logs) -> Truth {
         }
         let start = logs.log_start.get(&row.key.partition.0).copied().unwrap_or_default();
         let is_former = logs.former_before.is_some_and(|before| row.sent_at.as_millis() < before);
-        let is_trimmed = is_former || row.offset.is_some_and(|offset| offset.get() < start);
+        // Of one whose offset nobody told: by where it was read, else by what had been read before it was sent.
+        let read = row.copies.iter().map(|copy| copy.offset).min();
+        let is_gone_by_trimming = match row.offset.or(read) {
+            Some(offset) => offset.get() < start,
+            None => start > row.floor.map_or(0, |(offset, _)| offset.get() + 1),
+        };
+        let is_trimmed = is_former || is_gone_by_trimming;
         let is_called = matches!(state.as_str(), "lost" | "truncated_after_delivery");
         if is_there || is_trimmed {
             // What was read before it was trimmed stays delivered. What the next topic took is delivered and never was

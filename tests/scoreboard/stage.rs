@@ -20,10 +20,19 @@ use crate::watch::{Seen, Watch};
 pub(crate) const TOPIC: &str = "__kustody.canary";
 /// How long anything may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
-/// Canaries a second and class, over all partitions.
+/// Canaries a second and class, over all partitions, unless `RATE` says otherwise.
 const RATE: u32 = 50;
-/// Canaries of each class that are delivered before a fault begins.
-const WARM: u64 = 100;
+
+/// See [`RATE`].
+fn rate() -> u32 {
+    std::env::var("RATE").map_or(RATE, |text| text.parse().expect("RATE is a whole number"))
+}
+
+/// Where the journal of this run goes, if it is to be kept.
+pub(crate) fn journal(run: &Run) -> Option<PathBuf> {
+    let directory = PathBuf::from(std::env::var_os("HISTORIES")?);
+    Some(directory.join(format!("{}.journal", run.name())))
+}
 
 /// One run of one scenario.
 #[derive(Clone, Debug)]
@@ -45,6 +54,12 @@ impl Run {
     pub(crate) fn only(&self, classes: &[&str]) -> Self {
         let kept = self.classes.iter().filter(|class| classes.contains(&class.as_str()));
         Self { classes: kept.cloned().collect(), ..self.clone() }
+    }
+
+    /// What its evidence and history are called.
+    pub(crate) fn name(&self) -> String {
+        let name = self.evidence.file_name().unwrap_or_default();
+        format!("{}-{}", name.to_string_lossy(), self.classes.join("-"))
     }
 
     /// True when this class is sent.
@@ -145,10 +160,15 @@ impl Stage {
             peer = Some(Peer::start(binary, &cluster.bootstrap(), &client, &assigned, &configs).await);
         }
         let partitions: Vec<i32> = (0..).take(replicas.len()).collect();
-        let rate = f64::from(RATE) / f64::from(u32::try_from(replicas.len()).expect("few partitions"));
+        let rate = f64::from(rate()) / f64::from(u32::try_from(replicas.len()).expect("few partitions"));
         let bootstrap = proxy.as_ref().map_or_else(|| cluster.bootstrap(), Proxy::bootstrap);
-        let lines =
+        let mut lines =
             format!("canary.enabled = true\ncanary.rate = {rate:.2}\ncanary.classes = {:?}\n{lines}", run.classes);
+        if let Some(journal) = journal(run) {
+            std::fs::create_dir_all(journal.parent().expect("it has a directory")).expect("it can be made");
+            std::fs::remove_file(&journal).ok();
+            lines.push_str(&format!("\ncanary.journal = {journal:?}\n"));
+        }
         let mut daemon = Daemon::prepare(&Setup { bootstrap: &bootstrap, cluster: &lines, more: &kafka });
         if let Some(binary) = &run.binary {
             binary.clone_into(&mut daemon.binary);
@@ -173,7 +193,8 @@ impl Stage {
     /// Starts the daemon, and waits until canaries of each class are delivered.
     pub(crate) async fn raise(&mut self) {
         self.daemon.launch().await;
-        self.flow(WARM).await;
+        // Two seconds' worth.
+        self.flow(2 * u64::from(rate())).await;
     }
 
     /// The proxy of a scenario that asked for one.

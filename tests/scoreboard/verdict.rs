@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::daemon::Ledger;
 use crate::oracle::{self, Truth, truth};
 use crate::outcome::{ClassOutcome, Count, Outcome};
-use crate::stage::{SOON, Stage, TOPIC};
+use crate::stage::{SOON, Stage, TOPIC, journal};
 use crate::watch::Seen;
 
 /// What the oracle and the daemon say of every class.
@@ -71,6 +71,9 @@ impl Stage {
             self.keep_evidence(&outcome).await;
         }
         self.daemon.end().await;
+        if let (Some(journal), true) = (journal(&self.run), outcome.problems.is_empty()) {
+            keep_history(&journal, &outcome);
+        }
         let replayed = replay_against_sums(&self.daemon.ledger()).await;
         if outcome.problems.is_empty() && !replayed.is_empty() {
             self.keep_evidence(&outcome).await;
@@ -175,6 +178,19 @@ impl Stage {
         }
         problems
     }
+}
+
+/// Puts what the oracle found before the journal of the run: a history to be replayed.
+fn keep_history(journal: &Path, outcome: &Outcome) {
+    let counts: BTreeMap<&String, BTreeMap<&String, u64>> = outcome
+        .classes
+        .iter()
+        .map(|(name, class)| (name, class.counts.iter().map(|(word, count)| (word, count.oracle)).collect()))
+        .collect();
+    let truth = serde_json::json!({ "counts": counts });
+    let lines = std::fs::read_to_string(journal).expect("the daemon has kept its journal");
+    std::fs::write(journal.with_extension("jsonl"), format!("{truth}\n{lines}")).expect("it can be written there");
+    std::fs::remove_file(journal).expect("it was read");
 }
 
 /// A word of an answer.

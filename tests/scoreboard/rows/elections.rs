@@ -28,7 +28,8 @@ pub(super) async fn clean_restarts(run: Run) -> Outcome {
     let moved = stage.daemon.findings_of("leader_moved").await.len();
     let mut outcome = stage.verdict().await;
     promised(&mut outcome);
-    outcome.exactly(&["acks1"], "lost", 0);
+    // What a leader acknowledges alone while its successor is elected may be its own only: acks=1 promises no more, and
+    // the daemon has to say what became of it.
     outcome.require(moved >= 3, || format!("{moved} partitions were seen to change their leader, of 3"));
     outcome.note(format!("{moved} leader changes told"));
     outcome

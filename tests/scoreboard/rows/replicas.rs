@@ -1,5 +1,6 @@
 //! Too few replicas, other replicas, and controllers that are gone.
 
+use super::SAFE;
 use super::elections::promised;
 use crate::kafka::{CONTROLLER, Options, quorum_leader, until};
 use crate::outcome::Outcome;
@@ -22,17 +23,29 @@ pub(super) async fn not_enough(run: Run) -> Outcome {
     stage.bring_back(3).await;
     stage.mark();
     let mut outcome = stage.verdict().await;
-    promised(&mut outcome);
-    outcome.exactly(&["all", "idempotent", "transactional"], "phantom", 0);
+    outcome.exactly(SAFE, "lost", 0);
+    outcome.exactly(SAFE, "phantom", 0);
+    note_copies(&mut outcome);
     for (name, class) in outcome.classes.clone().into_iter().filter(|(name, _)| !name.starts_with("acks")) {
         let refused = class.rejected + class.indeterminate;
-        // The state of transactions has too few replicas too: none can be begun, so nothing of it may be refused.
-        let is_held_up = name == "transactional" && paused.is_string();
+        // The state of transactions has too few replicas too: after the first one none can be begun, and nothing is sent.
+        let is_held_up = name == "transactional";
         outcome.require(refused >= 50 || is_held_up, || format!("{name}: only {refused} were refused or undecided"));
         outcome.note(format!("{name} {} rejected, {} indeterminate", class.rejected, class.indeterminate));
     }
     outcome.note(format!("meanwhile it said: paused {paused}"));
     outcome
+}
+
+/// An idempotent producer that gave a record up begins its sequences anew, and sends again what waited behind it: Kafka
+/// promises nothing across that, and the copies are in the log.
+fn note_copies(outcome: &mut Outcome) {
+    for class in ["idempotent", "transactional"] {
+        let copies = outcome.oracle(class, "duplicated");
+        if copies > 0 {
+            outcome.note(format!("{copies} copies of {class} after records that were given up"));
+        }
+    }
 }
 
 /// S12: the followers hang until the producer has given up: the leader has appended all the same.
@@ -51,14 +64,7 @@ pub(super) async fn shrinking(run: Run) -> Outcome {
     stage.mark();
     let mut outcome = stage.verdict().await;
     outcome.exactly(&["all", "idempotent", "transactional"], "lost", 0);
-    // An idempotent producer that gave a record up begins its sequences anew, and sends again what waited behind it:
-    // Kafka promises nothing across that, and the copies are in the log.
-    for class in ["idempotent", "transactional"] {
-        let copies = outcome.oracle(class, "duplicated");
-        if copies > 0 {
-            outcome.note(format!("{copies} copies of {class} after records that were given up"));
-        }
-    }
+    note_copies(&mut outcome);
     for class in ["all", "idempotent"] {
         outcome.at_least(class, "indeterminate_delivered", 1);
     }
