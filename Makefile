@@ -50,8 +50,9 @@ mutants: ## Plant each known bug and see that a test notices it
 mutants-all: ## Change src/audit in every way cargo-mutants knows of, and name the changes that no test notices
 	@tests/mutants/run all
 
-# The commit that the binary says it is of: the last one that changed what it is made from.
-MADE_FROM = src migrations templates Cargo.toml Cargo.lock
+# The commit that the binary says it is of: the last one that changed what it is made from. Tests beside the sources are not.
+MADE_FROM = src migrations templates Cargo.toml Cargo.lock ':!src/**/*_test.rs' ':!src/**/*_test/**' ':!src/**/*.seeds' \
+	':!src/**/*.regressions' ':!src/**/tests.rs' ':!src/**/tests/**'
 BINARY_COMMIT = $(shell git log -1 --format=%h -- $(MADE_FROM))$(shell git diff --quiet HEAD -- $(MADE_FROM) || echo -changed)
 
 # ROWS=S1,S4-S8 picks rows, REPEAT=n repeats them, CLASSES=all,acks1 leaves classes out, SCOREBOARD_RESULTS is the file of

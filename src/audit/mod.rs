@@ -41,6 +41,8 @@ mod when;
 mod ledger_test;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod replay_test;
 
 pub use anomaly::{Anomaly, AnomalyKey, AnomalyKind, Beside, EpochAnswer, RecordEvidence, Searched, SearchedBy};
 pub use event::{Event, Question, Reread, TransactionEnd, Unreadable};
