@@ -16,14 +16,25 @@ fn duplicates(log: &Log) -> usize {
     copies.values().map(|copies| copies - 1).sum()
 }
 
+/// How long a producer waits for an answer, and how long the broker for the followers.
+struct Patience {
+    socket: &'static str,
+    request: &'static str,
+}
+
+/// No slow machine outlasts it: whatever is sent twice was told to be.
+const PATIENT: Patience = Patience { socket: "60000", request: "30000" };
+/// What is not answered is soon sent again, on a slow machine without our doing too.
+const HASTY: Patience = Patience { socket: "1500", request: "1000" };
+
 /// Eleven records, each in a request of its own, the next after the answer of the last.
-async fn eleven(client: &Client, topic: &str, idempotent: &str, socket_timeout: &str) -> Result<Log, Error> {
+async fn eleven(client: &Client, topic: &str, idempotent: &str, patience: &Patience) -> Result<Log, Error> {
     let settings = [
         ("enable.idempotence", idempotent),
         ("max.in.flight.requests.per.connection", "1"),
         ("batch.num.messages", "1"),
-        ("socket.timeout.ms", socket_timeout),
-        ("request.timeout.ms", "1000"),
+        ("socket.timeout.ms", patience.socket),
+        ("request.timeout.ms", patience.request),
     ];
     let produced = client.produce(topic, 0, &values(topic, 11), "all", &settings).await?;
     assert_eq!((produced.acked.len(), produced.failed.len()), (11, 0), "{produced:?}");
@@ -39,14 +50,14 @@ async fn three_dropped_answers_are_three_duplicates_without_idempotence_and_none
     proxy.aim(&cluster);
     let client = cluster.client();
     let cases = [
-        ("closed", Fault::Hangup, "10000"),
-        ("reset", Fault::Reset, "10000"),
-        ("swallowed", Fault::Swallow, "1500"),
+        ("closed", Fault::Hangup, PATIENT),
+        ("reset", Fault::Reset, PATIENT),
+        ("swallowed", Fault::Swallow, HASTY),
         // librdkafka looks for requests that timed out once a second.
-        ("late", Fault::Delay(Duration::from_secs(4)), "1500"),
+        ("late", Fault::Delay(Duration::from_secs(4)), HASTY),
     ];
-    for (name, fault, socket_timeout) in cases {
-        for (idempotent, want) in [("false", 3), ("true", 0)] {
+    for (name, fault, patience) in cases {
+        for idempotent in ["false", "true"] {
             let topic = format!("{name}-{idempotent}");
             client.create_topic(&topic, &[&[1, 2, 3]], &[("min.insync.replicas", "2")]).await?;
             let three = Rule {
@@ -57,15 +68,20 @@ async fn three_dropped_answers_are_three_duplicates_without_idempotence_and_none
                 ..Rule::new(fault)
             };
             let dropped = proxy.rule(three);
-            let log = eleven(&client, &topic, idempotent, socket_timeout).await?;
+            let log = eleven(&client, &topic, idempotent, &patience).await?;
+            // All that was sent beyond the eleven was sent again: three times for what was dropped, and, by who is hasty,
+            // once for every answer that the brokers themselves were too slow with.
+            let again = usize::try_from(dropped.matched()).expect("a few requests") - 11;
+            assert_eq!(dropped.hits(), 3, "{topic}");
+            assert!(again == 3 || (again > 3 && patience.socket == HASTY.socket), "{topic}: {again} sent again");
+            let want = if idempotent == "true" { 0 } else { again };
             assert_eq!((duplicates(&log), log.records.len()), (want, 11 + want), "{topic}");
-            assert_eq!((dropped.hits(), dropped.matched()), (3, 14), "{topic}");
             proxy.lift(&dropped);
         }
     }
     // The control: without a rule nothing is there twice.
     client.create_topic("passed", &[&[1, 2, 3]], &[]).await?;
-    assert_eq!(duplicates(&eleven(&client, "passed", "false", "10000").await?), 0);
+    assert_eq!(duplicates(&eleven(&client, "passed", "false", &PATIENT).await?), 0);
     Ok(())
 }
 
