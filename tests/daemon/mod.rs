@@ -213,7 +213,7 @@ impl Daemon {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.launcher().data()
     }
 
     /// Where configuration, data and log are.
@@ -221,13 +221,9 @@ impl Daemon {
         self.directory.path()
     }
 
-    fn log_file(&self) -> PathBuf {
-        self.directory.path().join("daemon.log")
-    }
-
     /// What the daemon logged so far.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+        self.launcher().log()
     }
 
     /// The body of a path that must answer 200.
