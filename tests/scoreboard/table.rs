@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::outcome::ClassOutcome;
 use crate::results::{Line, Verdict};
 use crate::rows::ROWS;
 
@@ -11,8 +12,6 @@ const HEADER: &str = "| # | scenario | runs | passed | lost, oracle = daemon | d
 
 /// The whole document.
 pub(crate) fn document(lines: &[Line]) -> String {
-    let commits: BTreeSet<&str> = lines.iter().map(|line| line.commit.as_str()).collect();
-    let commits: Vec<&str> = commits.into_iter().collect();
     format!(
         "# The scoreboard\n\n\
          `make scoreboard` plays each scenario on three real brokers of Apache Kafka and a controller of their own, with 50 canaries a\n\
@@ -24,7 +23,7 @@ pub(crate) fn document(lines: &[Line]) -> String {
          *KMinion* is measured where `PEER_KMINION` names its binary: its end-to-end test beside ours, on a topic of the same replicas,\n\
          through the same faults; what is really lost and copied is read back from that topic.\n\n\
          Commits of the binary: {}.\n\n{}",
-        commits.join(", "),
+        commits(lines),
         table(lines)
     )
 }
@@ -35,16 +34,14 @@ pub(crate) fn table(lines: &[Line]) -> String {
     for row in ROWS {
         let all: Vec<&Line> = lines.iter().filter(|line| line.scenario == row.id).collect();
         let played: Vec<&Line> = all.iter().filter(|line| line.verdict != Verdict::NotRun).copied().collect();
-        let passed = played.iter().filter(|line| line.verdict == Verdict::Passed).count();
+        let passed = passed(&played);
         let remarks = if played.is_empty() {
             let reason = all.last().and_then(|line| line.outcome.problems.first()).cloned();
             reason.or_else(|| row.play.err().map(|reason| format!("not run: {reason}"))).unwrap_or_default()
         } else {
             remarks(&played)
         };
-        let sum = |of: fn(&crate::outcome::ClassOutcome) -> u64| -> u64 {
-            played.iter().flat_map(|line| line.outcome.classes.values()).map(of).sum()
-        };
+        let sum = |of| sum(&played, of);
         let (lost, duplicated) = (sum(|class| class.false_lost), sum(|class| class.false_duplicates));
         let counts = [counts(&played, "lost"), counts(&played, "duplicated")];
         let cells = if played.is_empty() {
@@ -64,15 +61,13 @@ pub(crate) fn table(lines: &[Line]) -> String {
 
 /// The document of the runs in which the daemon was killed.
 pub(crate) fn soak_document(lines: &[Line]) -> String {
-    let commits: BTreeSet<&str> = lines.iter().map(|line| line.commit.as_str()).collect();
-    let commits: Vec<&str> = commits.into_iter().collect();
     format!(
         "# The auditor, killed\n\n\
          `make soak-kills` plays rows of [the scoreboard](scoreboard.md) while the daemon is killed (SIGKILL) and started again, ten times a run, at\n\
          moments from 0 to 1.5 s after it was ready. What each kill leaves on disk is copied and replayed: the sums have to be those of the\n\
          records. At the end every count is held against the oracle, as there. What it had sent and not yet noted is indeterminate.\n\n\
          Commits of the binary: {}.\n\n{}",
-        commits.join(", "),
+        commits(lines),
         soak(lines)
     )
 }
@@ -85,11 +80,9 @@ pub(crate) fn soak(lines: &[Line]) -> String {
     for row in ROWS {
         let played: Vec<&Line> = lines.iter().filter(|line| line.scenario == row.id).collect();
         let Some(last) = played.last() else { continue };
-        let passed = played.iter().filter(|line| line.verdict == Verdict::Passed).count();
+        let passed = passed(&played);
         let kills: u32 = played.iter().map(|line| line.outcome.kills).sum();
-        let sum = |of: fn(&crate::outcome::ClassOutcome) -> u64| -> u64 {
-            played.iter().flat_map(|line| line.outcome.classes.values()).map(of).sum()
-        };
+        let sum = |of| sum(&played, of);
         let (id, fault, runs) = (row.id, row.fault, played.len());
         let (lost, duplicated) = (counts(&played, "lost"), counts(&played, "duplicated"));
         let (false_lost, false_duplicates) = (sum(|class| class.false_lost), sum(|class| class.false_duplicates));
@@ -102,6 +95,21 @@ pub(crate) fn soak(lines: &[Line]) -> String {
         .expect("a String takes all");
     }
     text
+}
+
+/// The commits of the binaries that were judged.
+fn commits(lines: &[Line]) -> String {
+    let commits: BTreeSet<&str> = lines.iter().map(|line| line.commit.as_str()).collect();
+    commits.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn passed(played: &[&Line]) -> usize {
+    played.iter().filter(|line| line.verdict == Verdict::Passed).count()
+}
+
+/// A count, over all classes of all runs.
+fn sum(played: &[&Line], of: fn(&ClassOutcome) -> u64) -> u64 {
+    played.iter().flat_map(|line| line.outcome.classes.values()).map(of).sum()
 }
 
 /// By class the range of a count over the runs; one number where all say the same.
