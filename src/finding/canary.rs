@@ -165,34 +165,12 @@ pub fn draft(loss: &CanaryLoss) -> Draft {
     evidence.insert("log_end".to_owned(), json!(loss.log_end));
     evidence.insert(list.to_owned(), json!(offsets));
     // What is overdue moves from epoch to epoch with the leader; what is lost stays where it was.
-    let occurrence = match (loss.kind, loss.leader_epoch) {
-        (CanaryLossKind::LostObserved, None) => "observed".to_owned(),
-        (CanaryLossKind::Overdue, _) | (_, None) => String::new(),
-        (
-            CanaryLossKind::Lost
-            | CanaryLossKind::TruncatedAfterDelivery
-            | CanaryLossKind::Duplicated
-            | CanaryLossKind::Reordered
-            | CanaryLossKind::Phantom
-            | CanaryLossKind::AbortedVisible
-            | CanaryLossKind::ConsumerSkipped
-            | CanaryLossKind::AckRegression,
-            Some(epoch),
-        ) => format!("epoch-{epoch}"),
-        (CanaryLossKind::LostObserved, Some(epoch)) => format!("epoch-{epoch}-observed"),
-    };
-    let grade = match loss.kind {
-        CanaryLossKind::LostObserved => Grade::Observed,
-        CanaryLossKind::Lost
-        | CanaryLossKind::TruncatedAfterDelivery
-        | CanaryLossKind::Duplicated
-        | CanaryLossKind::Reordered
-        | CanaryLossKind::Phantom
-        | CanaryLossKind::AbortedVisible
-        | CanaryLossKind::ConsumerSkipped
-        | CanaryLossKind::AckRegression
-        | CanaryLossKind::Overdue => kind.grade(),
-    };
+    let term = loss.leader_epoch.filter(|_| loss.kind != CanaryLossKind::Overdue).map(|epoch| format!("epoch-{epoch}"));
+    // What is seen and not proven stands beside what is proven of the same term.
+    let is_observed = loss.kind == CanaryLossKind::LostObserved;
+    let parts = [term, is_observed.then(|| "observed".to_owned())];
+    let occurrence = parts.into_iter().flatten().collect::<Vec<_>>().join("-");
+    let grade = if is_observed { Grade::Observed } else { kind.grade() };
     let subject = Subject {
         topic: Some(loss.topic.clone()),
         topic_id: loss.topic_id,
