@@ -242,7 +242,7 @@ impl Ledger {
             }
             Reread::Failed { .. } => inquiry.note_failure(begun),
             // Trimmed: whether it was committed is no question any more.
-            Reread::BelowLogStart { .. } if inquiry.marker.is_some() && inquiry.proof.is_none() => {
+            Reread::BelowLogStart { .. } if inquiry.is_of_marker() => {
                 record.inquiry = None;
                 self.inquiries.remove(&key);
                 return;
@@ -265,7 +265,7 @@ impl Ledger {
         let current = self.lanes.get(&key.partition).and_then(Lane::current);
         let Some(record) = self.records.get_mut(&key) else { return };
         record.shown_in = current;
-        if record.inquiry.as_ref().is_some_and(|inquiry| inquiry.marker.is_some() && inquiry.proof.is_none()) {
+        if record.inquiry.as_ref().is_some_and(|inquiry| inquiry.is_of_marker()) {
             // It stood, and is committed.
             record.inquiry = None;
             self.inquiries.remove(&key);

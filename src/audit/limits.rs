@@ -43,6 +43,21 @@ pub(super) struct Limits {
     pub(super) passed: Duration,
 }
 
+impl Limits {
+    /// Behind the record `after`, if any, and before the record `before`.
+    fn between(by: SearchedBy, after: Option<Anchor>, before: Anchor, passed: Duration) -> Self {
+        Self {
+            by,
+            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
+            to: before.offset,
+            low: after.map_or(before.epoch, |after| after.epoch),
+            high: before.epoch,
+            told: None,
+            passed,
+        }
+    }
+}
+
 /// Sorts after every key of its sender.
 pub(super) fn last_of(key: RecordKey) -> RecordKey {
     RecordKey { sequence: u64::MAX, ..key }
@@ -92,15 +107,7 @@ impl Ledger {
             Some(after) => Some(after),
             None => lane.standing(&anchors, record.acked?)?,
         };
-        Some(Limits {
-            by: SearchedBy::SameConnection,
-            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
-            to: before.offset,
-            low: after.map_or(before.epoch, |after| after.epoch),
-            high: before.epoch,
-            told: None,
-            passed,
-        })
+        Some(Limits::between(SearchedBy::SameConnection, after, before, passed))
     }
 
     /// Records that were read before this one was sent: in any log that has both it lies behind them. The epoch sighted
@@ -160,15 +167,7 @@ impl Ledger {
         let mut anchors = self.anchors(key, record);
         anchors.retain(|anchor| anchor.offset < before.offset);
         let after = lane.standing(&anchors, record.acked?)?;
-        Some(Limits {
-            by: SearchedBy::ClosedConnection,
-            from: after.map_or(Offset::ZERO, |after| after.offset.next()),
-            to: before.offset,
-            low: after.map_or(before.epoch, |after| after.epoch),
-            high: before.epoch,
-            told: None,
-            passed,
-        })
+        Some(Limits::between(SearchedBy::ClosedConnection, after, before, passed))
     }
 
     /// The nearest record that was read of those behind `key` and before `end`.

@@ -130,6 +130,11 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
+    /// True when nothing is in question but whether the record is still committed.
+    pub(super) fn is_of_marker(&self) -> bool {
+        self.marker.is_some() && self.proof.is_none()
+    }
+
     /// A re-read told nothing.
     pub(super) fn note_failure(&mut self, begun: Moment) {
         if self.proof.is_some_and(|(told, _)| told.at.mono <= begun.mono) {
