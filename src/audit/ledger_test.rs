@@ -2,6 +2,7 @@
 
 mod acks;
 mod anomalies;
+mod closed;
 mod invariants;
 mod losses;
 mod overtaken;

@@ -353,3 +353,19 @@ fn only_the_broker_that_answers_has_to_confirm_the_topic() {
         ),
     ]);
 }
+
+#[test]
+fn a_reader_in_a_truncated_log_has_skipped_nothing_of_the_next_one() {
+    let mut s = Scene::new();
+    after_election(&mut s, 3);
+    s.read(0, 100, 0);
+    s.read(1, 101, 0);
+    s.read(2, 102, 0);
+    s.ack(5, 101);
+    s.wait(6);
+    let found = s.found(5, 1);
+    s.reread(101, found);
+    assert_eq!((s.ledger.consumer_skipped(), s.anomalies()), (0, Vec::new()));
+    s.read(5, 101, 1);
+    assert!(!s.anomalies().iter().any(|one| one.starts_with("Duplicated")), "{:?}", s.anomalies());
+}

@@ -301,3 +301,21 @@ pub(super) fn after_election(scene: &mut Scene, acked: u64) {
     scene.wait(9);
     scene.sight(&[(2, 2, 1), (3, 2, 1)]);
 }
+
+pub(super) fn run_acks0(cases: &[Case]) {
+    for (name, play, want) in cases {
+        let mut scene = Scene::new();
+        scene.class = CanaryClass::Acks0;
+        play(&mut scene);
+        assert_eq!(scene.sums(), *want, "{name}");
+    }
+}
+
+/// Written to the connection.
+pub(super) fn write(s: &mut Scene, sequence: u64) {
+    s.ack(sequence, -1);
+}
+
+pub(super) fn beyond(next: i64, number: i32) -> Reread {
+    Reread::Beyond { next: offset(next), leader_epoch: LeaderEpoch::new(number) }
+}
