@@ -282,7 +282,8 @@ impl Ledger {
             return;
         }
         let Some(passed) = passed.filter(|_| record.state == State::Pending) else {
-            // The reader will come to it itself.
+            // The reader will come to it itself; where it does not, it is asked for again.
+            self.pass(key, at);
             return;
         };
         let took = record.sent.until(passed);
