@@ -105,7 +105,7 @@ impl Ledger {
             anchors.iter().filter(|anchor| anchor.epoch == before.epoch).max_by_key(|anchor| anchor.offset);
         let after = match in_one_term.copied() {
             Some(after) => Some(after),
-            None => lane.standing(&anchors, record.acked?)?,
+            None => lane.standing(&anchors, record.in_log_since(record.acked)?)?,
         };
         Some(Limits::between(SearchedBy::SameConnection, after, before, passed))
     }
@@ -129,16 +129,17 @@ impl Ledger {
     fn limits_by_epoch(&self, key: RecordKey, record: &Tracked, lane: &Lane) -> Option<Limits> {
         let position = lane.position(Isolation::of(key.class));
         let (high, acked) = (record.bracket.high?, record.acked?);
+        let since = record.in_log_since(record.acked)?;
         if position.read_epoch <= Some(high) {
             return None;
         }
-        let told = *lane.answers.get(&high).filter(|_| lane.is_answered(high, acked))?;
+        let told = *lane.answers.get(&high).filter(|_| lane.is_answered(high, since))?;
         let to = told.answer.end.end_offset;
         if position.frontier < Some(to) {
             return None;
         }
         let low = record.bracket.low.or(LeaderEpoch::new(0))?.min(high);
-        let after = lane.standing(&self.anchors(key, record), acked)?;
+        let after = lane.standing(&self.anchors(key, record), since)?;
         let from = after.map_or(Offset::ZERO, |after| after.offset.next());
         let passed = position.read_epoch_since.unwrap_or_default().max(acked.mono.unwrap_or_default());
         Some(Limits { by: SearchedBy::LaterEpoch, from: from.min(to), to, low, high, told: Some(told), passed })
@@ -147,6 +148,28 @@ impl Ledger {
     /// Neither: the connection was closed since, and a record that was sent after that was read. No proof, for who
     /// received it may append it still: hence the patience, and the verdict is taken back when it is read.
     fn limits_since_closed(&self, key: RecordKey, record: &Tracked, lane: &Lane, at: Moment) -> Option<Limits> {
+        let (before, read) = self.read_since_closed(key, record, lane, at)?;
+        if lane.position(Isolation::of(key.class)).frontier <= Some(before.offset) {
+            return None;
+        }
+        let since = record.in_log_since(record.acked)?;
+        // An unclean election may have brought another log, in which it lies where that record was.
+        lane.standing(&[before], read)??;
+        let mut anchors = self.anchors(key, record);
+        anchors.retain(|anchor| anchor.offset < before.offset);
+        let after = lane.standing(&anchors, since)?;
+        let told = lane.answers.get(&before.epoch).copied();
+        Some(Limits { told, ..Limits::between(SearchedBy::ClosedConnection, after, before, read.mono?) })
+    }
+
+    /// The first record that was read of those sent after the connection of this one was closed, and when it was read.
+    pub(super) fn read_since_closed(
+        &self,
+        key: RecordKey,
+        record: &Tracked,
+        lane: &Lane,
+        at: Moment,
+    ) -> Option<(Anchor, When)> {
         if key.class != CanaryClass::Acks0 {
             return None;
         }
@@ -160,25 +183,19 @@ impl Ledger {
             Some(_) => key,
             None => RecordKey { incarnation: self.incarnation, sequence: 0, ..key },
         };
-        let (before, passed) = self.received_since(from, closed)?;
-        if lane.position(Isolation::of(key.class)).frontier <= Some(before.offset) {
-            return None;
-        }
-        let mut anchors = self.anchors(key, record);
-        anchors.retain(|anchor| anchor.offset < before.offset);
-        let after = lane.standing(&anchors, record.acked?)?;
-        Some(Limits::between(SearchedBy::ClosedConnection, after, before, passed))
+        let log_start = lane.answers.values().map(|told| told.answer.log_start).max();
+        self.received_since(from, closed, log_start.unwrap_or(Offset::ZERO))
     }
 
-    /// The nearest record that was read of those behind `key` and before `end`.
+    /// The nearest record that was read, of this life of the topic, of those behind `key` and before `end`.
     pub(super) fn received_between(&self, key: RecordKey, end: RecordKey) -> Option<RecordKey> {
-        let mut later = self.records.range((Bound::Excluded(key), Bound::Excluded(end)));
-        later.find(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
+        let mut later = self.records.range((Bound::Excluded(key), Bound::Excluded(end))).map(|(key, _)| *key);
+        later.find(|later| self.anchor_of(*later).is_some())
     }
 
-    /// The first one that was read of those that this sender sent at `since` or later; where, and when it was read. What
-    /// waited for a leader was sent before, however late it was written.
-    fn received_since(&self, from: RecordKey, since: Duration) -> Option<(Anchor, Duration)> {
+    /// The first one that was read, and is not known to be gone or trimmed since, of those that this sender sent at `since`
+    /// or later; where, and when it was read. What waited for a leader was sent before, however late it was written.
+    fn received_since(&self, from: RecordKey, since: Duration, log_start: Offset) -> Option<(Anchor, When)> {
         let at_or_after = |sequence| self.records.range(RecordKey { sequence, ..from }..=last_of(from)).next();
         let is_before = |sequence| at_or_after(sequence).is_some_and(|(_, record)| record.sent.mono < Some(since));
         let (mut first, mut beyond) =
@@ -188,18 +205,19 @@ impl Ledger {
             if is_before(middle) { first = middle + 1 } else { beyond = middle }
         }
         let later = self.records.range(RecordKey { sequence: first, ..from }..=last_of(from)).take(NEIGHBOURS);
-        let mut read = later.filter_map(|(key, later)| Some((self.anchor_of(*key)?, later.received?.mono?)));
-        read.next()
+        let standing = later.filter(|(key, later)| later.standing(key.partition).next().is_some());
+        let mut read = standing.filter_map(|(key, later)| Some((self.anchor_of(*key)?, later.received?)));
+        read.find(|(anchor, _)| anchor.offset >= log_start)
     }
 
     /// The nearest earlier ones, from the nearest on.
-    fn received_before(&self, key: RecordKey) -> impl Iterator<Item = RecordKey> {
+    pub(super) fn received_before(&self, key: RecordKey) -> impl Iterator<Item = RecordKey> {
         let earlier = self.records.range(RecordKey { sequence: 0, ..key }..key).rev();
         earlier.take(NEIGHBOURS).filter(|(_, record)| record.received.is_some()).map(|(key, _)| *key)
     }
 
     /// Where a record was read first.
-    fn anchor_of(&self, key: RecordKey) -> Option<Anchor> {
+    pub(super) fn anchor_of(&self, key: RecordKey) -> Option<Anchor> {
         // An offset in another life of the topic is none in this.
         let record =
             self.records.get(&key).filter(|record| record.read_of.is_some() && record.read_of == self.topic_id)?;

@@ -21,7 +21,7 @@ use super::proof::Loss;
 use super::record::{Isolation, RecordKey};
 use super::saved::{Bracket, Copy};
 use super::state::State;
-use super::when::Backoff;
+use super::when::{Backoff, When};
 use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
 
 /// Up to so many offsets are all asked for; of more, only those at which our reader received nothing.
@@ -46,6 +46,8 @@ pub(super) struct Search {
     /// The offsets that a fresh connection has to be asked for.
     offsets: BTreeSet<Offset>,
     begun: Moment,
+    /// Offsets at which it could have been were trimmed.
+    is_trimmed: bool,
     /// Only a sighting of the topic begun after this is missing.
     pub(super) awaits_topic_since: Option<Duration>,
 }
@@ -176,12 +178,14 @@ impl Ledger {
         if log_start.is_some_and(|start| start >= limits.to && start > limits.from) {
             return Plan::Expired;
         }
-        // What could hold it was trimmed in part: what was there is not to be had any more.
-        if log_start.is_some_and(|start| start > limits.from) {
-            return Plan::NotYet;
-        }
+        // What was at the offsets that were trimmed is not to be had any more: the others are searched.
+        let start = log_start.filter(|start| *start > limits.from);
+        let limits = Limits { from: start.unwrap_or(limits.from), ..limits };
+        let is_trimmed = start.is_some();
         match self.offsets_to_ask(key, &limits, lane) {
-            Some(offsets) => Plan::Search(Box::new(Search { limits, offsets, begun: at, awaits_topic_since: None })),
+            Some(offsets) => {
+                Plan::Search(Box::new(Search { limits, offsets, begun: at, is_trimmed, awaits_topic_since: None }))
+            }
             None => Plan::NotYet,
         }
     }
@@ -218,7 +222,10 @@ impl Ledger {
     pub(super) fn want_epochs_of_unseen(&self, lane: &Lane, at: Moment, wanted: &mut BTreeSet<LeaderEpoch>) {
         for key in lane.unseen.iter().take(SEARCHES_AT_ONCE) {
             let Some(record) = self.records.get(key) else { continue };
-            let Some(acked) = record.acked.filter(|acked| acked.until(at) >= self.options.grace) else { continue };
+            if record.acked.is_none_or(|acked| acked.until(at) < self.options.grace) {
+                continue;
+            }
+            let Some(since) = record.in_log_since(record.acked) else { continue };
             let is_passed = lane.order.get(&(key.incarnation, key.class)).is_some_and(|o| o.highest > key.sequence);
             let is_beyond =
                 record.bracket.high.is_some_and(|high| Some(high) < lane.position(Isolation::of(key.class)).read_epoch);
@@ -236,12 +243,17 @@ impl Ledger {
             let isolation = Isolation::of(key.class);
             let offsets = record.search.iter().flat_map(|search| &search.offsets);
             let shown = offsets.filter_map(|offset| lane.looks.of(isolation, *offset)?.epoch);
-            let anchored: BTreeSet<LeaderEpoch> =
-                self.anchors(*key, record).iter().map(|anchor| anchor.epoch).collect();
+            let earlier = self.received_before(*key).find_map(|earlier| self.anchor_of(earlier));
+            let anchors = self.anchors(*key, record).into_iter().chain(earlier);
+            let anchored: BTreeSet<LeaderEpoch> = anchors.map(|anchor| anchor.epoch).collect();
             for epoch in anchored.into_iter().chain(shown) {
                 epochs.extend([Some(epoch), epoch.previous()].into_iter().flatten());
             }
-            wanted.extend(epochs.into_iter().filter(|epoch| !lane.is_answered(*epoch, acked)));
+            wanted.extend(epochs.into_iter().filter(|epoch| !lane.is_answered(*epoch, since)));
+            if let Some((before, read)) = self.read_since_closed(*key, record, lane, at) {
+                let epochs = [Some(before.epoch), before.epoch.previous()].into_iter().flatten();
+                wanted.extend(epochs.filter(|epoch| !lane.is_answered(*epoch, read)));
+            }
         }
     }
 
@@ -271,11 +283,33 @@ impl Ledger {
             }
             Reread::Other(_) => (offset.next(), offset, None, None),
             Reread::Beyond { next, leader_epoch } => (*next, *next, *leader_epoch, None),
+            // Trimmed meanwhile; but who says so may be a replaced leader. The present one is asked.
+            Reread::BelowLogStart { .. } => {
+                self.note_trimmed((isolation, partition), offset, at);
+                return;
+            }
             // Nothing was shown; it is asked again.
-            Reread::BelowLogStart { .. } | Reread::AtEnd { .. } | Reread::Failed { .. } => return,
+            Reread::AtEnd { .. } | Reread::Failed { .. } => return,
         };
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
         lane.looks.shown.insert((isolation, offset), Look { until, place, shows, epoch, begun, at });
+    }
+
+    /// Searches that ask for an offset below a log start begin anew, with the log start that the present leader tells.
+    fn note_trimmed(&mut self, (isolation, partition): (Isolation, PartitionId), offset: Offset, at: Moment) {
+        let asks_for_it = |key: &&RecordKey| {
+            let search = self.records.get(*key).and_then(|record| record.search.as_ref());
+            key.partition == partition
+                && Isolation::of(key.class) == isolation
+                && search.is_some_and(|search| search.offsets.contains(&offset))
+        };
+        let concerned: Vec<RecordKey> = self.searching.iter().filter(asks_for_it).copied().collect();
+        for key in concerned {
+            self.drop_search(key);
+            if let Some(record) = self.records.get_mut(&key) {
+                record.vetoed = Some(When::from(at));
+            }
+        }
     }
 
     /// A search found its record: our own reader had skipped it.
@@ -303,7 +337,7 @@ impl Ledger {
     fn judge_search(&mut self, key: RecordKey, at: Moment) {
         let (Some(record), Some(lane)) = (self.records.get(&key), self.lanes.get(&key.partition)) else { return };
         let Some(search) = record.search.as_deref() else { return };
-        let limits = search.limits;
+        let (limits, is_trimmed) = (search.limits, search.is_trimmed);
         // Another leader was elected since: the limits are its to tell.
         if limits.told.is_some_and(|told| Some(told.answer.current) < lane.current()) {
             self.drop_search(key);
@@ -323,6 +357,10 @@ impl Ledger {
             if let Some(search) = self.records.get_mut(&key).and_then(|record| record.search.as_mut()) {
                 search.awaits_topic_since = Some(since.mono);
             }
+            return;
+        }
+        if is_trimmed {
+            self.settle(key, State::Expired, at);
             return;
         }
         let searched = Searched {

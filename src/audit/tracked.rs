@@ -77,8 +77,13 @@ impl Tracked {
     }
 
     /// Since when it is known to be in a log: answers asked before prove nothing of it.
-    fn in_log_since(&self, mark: Option<When>) -> Option<When> {
-        self.vetoed.or(mark)
+    pub(super) fn in_log_since(&self, mark: Option<When>) -> Option<When> {
+        let later = mark.filter(|mark| self.vetoed.is_none_or(|vetoed| vetoed.mono < mark.mono));
+        later.or(self.vetoed)
+    }
+
+    fn is_read_by_an_earlier_process(&self) -> bool {
+        self.received.is_some_and(|received| received.mono.is_none())
     }
 
     /// The place whose loss is to be judged: of the ack while it is pending, of each copy once it was delivered.
@@ -86,6 +91,10 @@ impl Tracked {
         let by_ack = || Place::of_ack(self.offset, self.bracket, self.in_log_since(self.acked));
         match self.state {
             State::Pending => by_ack().into_iter().collect(),
+            // Read by an earlier process, in nobody knows which life of the topic: an offset of another one means nothing.
+            State::Delivered | State::Late if self.read_of.is_none() && self.is_read_by_an_earlier_process() => {
+                Vec::new()
+            }
             State::Delivered | State::Late => self
                 .standing(partition)
                 .filter_map(|copy| {

@@ -40,6 +40,49 @@ fn what_went_to_a_closed_connection_is_seen_to_be_lost() {
             "delivered 2, lost 1, unacknowledged 3",
         ),
         (
+            "what proved it was cut off, and the next one proves it",
+            |s| {
+                missing_since_its_connection_closed(s);
+                s.wait(20);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.ask();
+                s.end(0, 1, (0, 101), 0);
+                s.reread(103, Reread::AtEnd { high_watermark: offset(101) });
+                s.topic();
+                assert_eq!(s.sums(), "delivered 1, pending 1, truncated_after_delivery 1, unacknowledged 3");
+                write(s, 3);
+                s.tell(Event::ReaderMoved { isolation: Isolation::ReadUncommitted, partition: P, to: offset(101) });
+                s.read(3, 101, 1);
+                s.wait(6);
+                assert_eq!(s.ask(), ["ends of 0 1 from 1"]);
+                s.end(0, 1, (0, 101), 0);
+                s.end(1, 1, (1, 102), 0);
+                s.wait(1);
+                s.ask();
+                s.topic();
+                assert_eq!(
+                    s.anomalies(),
+                    ["LostObserved 1 acks0 in 0 at ", "TruncatedAfterDelivery 1 acks0 in 0 at 103"]
+                );
+            },
+            "delivered 2, lost 1, truncated_after_delivery 1, unacknowledged 4",
+        ),
+        (
+            "the log of an unclean election has another record where that one was",
+            |s| {
+                missing_since_its_connection_closed(s);
+                s.wait(20);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.ask();
+                // As far as the former leader's, but of a term before: its own epoch 0 never wrote there.
+                s.end(0, 1, (0, 103), 0);
+                s.wait(1);
+                s.ask();
+                s.topic();
+            },
+            "delivered 2, pending 1, unacknowledged 3",
+        ),
+        (
             "a hung broker may append it still",
             |s| {
                 missing_since_its_connection_closed(s);
