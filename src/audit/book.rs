@@ -240,7 +240,8 @@ impl Ledger {
         let partitions = dirty.partitions.iter().filter_map(|(isolation, partition)| {
             let position = self.lanes.get(partition)?.position(*isolation);
             let (frontier, leader_epoch) = (position.frontier, position.read_epoch);
-            Some(PartitionRow { isolation: *isolation, partition: *partition, frontier, leader_epoch })
+            let confirmed_at = self.confirmed_at;
+            Some(PartitionRow { isolation: *isolation, partition: *partition, frontier, leader_epoch, confirmed_at })
         });
         let incarnations = dirty.incarnations.iter().filter_map(|incarnation| {
             let started_at = *self.incarnations.get(incarnation)?;

@@ -156,6 +156,8 @@ pub struct Ledger {
     pub(super) topic_seen: Option<Duration>,
     /// When the last round was begun in which all brokers that had been answering named this id.
     pub(super) round_seen: Option<Duration>,
+    /// The same by the wall clock, of an earlier process too.
+    pub(super) confirmed_at: Option<Timestamp>,
     /// Who answered in the last rounds of sightings.
     pub(super) rounds: VecDeque<(Duration, BTreeSet<BrokerId>)>,
     /// When we learned of the present topic's id: what was begun before may be about the former.
@@ -205,6 +207,7 @@ impl Ledger {
             topic_id: None,
             topic_seen: None,
             round_seen: None,
+            confirmed_at: None,
             rounds: VecDeque::new(),
             topic_since: None,
             former_topics: BTreeSet::new(),

@@ -35,9 +35,11 @@ impl Ledger {
                 let position = self.lanes.entry(partition).or_default().position_mut(isolation);
                 position.read_through = position.read_through.max(sent);
             }
-            self.read_in_epoch(isolation, partition, leader_epoch, at);
+            // Written by name and read by name, a record that names this topic may be in the log of a former one.
+            let epoch = leader_epoch.filter(|_| self.is_of_one_life());
+            self.read_in_epoch(isolation, partition, epoch, at);
             let position = self.lanes.entry(partition).or_default().position_mut(isolation);
-            position.last = leader_epoch.map(|epoch| Anchor { offset, epoch });
+            position.last = epoch.map(|epoch| Anchor { offset, epoch });
             self.advance(isolation, partition, offset.next(), at);
         }
     }
@@ -142,6 +144,7 @@ impl Ledger {
             return;
         }
         let before = self.note_order(key, copy);
+        let is_of_one_life = self.is_of_one_life();
         let record = self.records.get_mut(&key).expect("it was looked up above");
         let anomaly = super::judge::anomaly_of(record, key, self.topic_id);
         let known = record.copies.iter_mut().find(|c| c.partition == copy.partition && c.offset == copy.offset);
@@ -151,7 +154,9 @@ impl Ledger {
             Some(known) => known.leader_epoch = known.leader_epoch.max(copy.leader_epoch),
             None => record.copies.push(copy),
         }
-        record.read_of = Some(told.topic_id);
+        // A record that names this topic may be in the log of a former one, which some broker still serves.
+        let is_of_same = record.copies.len() == 1 || record.read_of == Some(told.topic_id);
+        record.read_of = (is_of_one_life && is_of_same).then_some(told.topic_id);
         let copies = record.copies.len();
         record.gone.retain(|gone| *gone != copy.offset || copy.partition != key.partition);
         let is_at_home = copy.partition == key.partition;

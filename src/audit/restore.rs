@@ -35,6 +35,7 @@ impl Ledger {
             let position = ledger.lanes.entry(row.partition).or_default().position_mut(row.isolation);
             position.frontier = row.frontier;
             position.read_epoch = row.leader_epoch;
+            ledger.confirmed_at = ledger.confirmed_at.max(row.confirmed_at);
         }
         ledger.anomalies = saved.anomalies.into_iter().map(|anomaly| (anomaly.key, anomaly)).collect();
         ledger.reservations =
@@ -46,6 +47,7 @@ impl Ledger {
             ledger.records.insert(row.key, Tracked::of_row(row, ledger.serial));
             ledger.index(row.key, at);
             ledger.dirty.records.remove(&row.key);
+            ledger.doubt_the_life_of(row.key);
         }
         ledger.restore_rates(saved.buckets, saved.corrections);
         for row in &records {
@@ -71,6 +73,15 @@ impl Ledger {
         ledger.account_for_reserved(at);
         ledger.keep_within_bounds(at);
         ledger
+    }
+
+    /// What was read after the last round in which all brokers named the topic may have been read in another life of it.
+    fn doubt_the_life_of(&mut self, key: RecordKey) {
+        let Some(record) = self.records.get_mut(&key) else { return };
+        let is_confirmed = record.received.is_none_or(|received| Some(received.wall) <= self.confirmed_at);
+        if !is_confirmed && record.read_of.take().is_some() {
+            self.dirty.records.insert(key);
+        }
     }
 
     /// What was reserved may have been sent, its outcome written nowhere.

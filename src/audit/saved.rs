@@ -92,6 +92,10 @@ pub struct PartitionRow {
     pub frontier: Option<Offset>,
     /// The leader epoch of the last record read.
     pub leader_epoch: Option<LeaderEpoch>,
+    /// When the last round was begun in which all brokers named the topic's id: what was read later may have been read in
+    /// another life of it.
+    #[serde(default)]
+    pub confirmed_at: Option<Timestamp>,
 }
 
 /// The sequences of one incarnation, class and partition.

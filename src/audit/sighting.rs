@@ -189,6 +189,11 @@ impl Ledger {
         self.named.values().all(|named| Some(named.id) == own || self.former_topics.contains(&named.id))
     }
 
+    /// True when every broker, silent by now or not, named our topic last: none can serve a former life of it.
+    pub(super) fn is_of_one_life(&self) -> bool {
+        !self.heard.is_empty() && self.named.values().all(|named| Some(named.id) == self.topic_id)
+    }
+
     /// Who was asked before it was sighted is asked again once it is.
     fn hear(&mut self, sightings: &[EpochSighting]) {
         let was_waited_for = sightings.iter().any(|seen| self.unheard.contains(&seen.broker));
@@ -207,9 +212,17 @@ impl Ledger {
         let is_same = sightings.iter().all(|seen| seen.topic_id.is_none() || seen.topic_id == self.topic_id);
         let own = self.topic_id;
         let is_whole = self.answering().all(|broker| brokers.contains(broker));
-        let begun = sightings.iter().map(|seen| seen.begun.mono).min();
-        if let Some(begun) = begun.filter(|_| is_same && is_whole && self.is_undisputed() && own.is_some()) {
-            self.round_seen = self.round_seen.max(Some(begun));
+        let begun = sightings.iter().map(|seen| seen.begun).min_by_key(|begun| begun.mono);
+        if let Some(begun) = begun.filter(|_| is_same && is_whole && self.is_undisputed() && own.is_some())
+            && self.round_seen < Some(begun.mono)
+        {
+            self.round_seen = Some(begun.mono);
+            self.confirmed_at = Some(begun.wall);
+            let read = |isolation: Isolation| {
+                let lanes = self.lanes.iter().filter(move |(_, lane)| lane.position(isolation).frontier.is_some());
+                lanes.map(move |(partition, _)| (isolation, *partition))
+            };
+            self.dirty.partitions.extend(Isolation::ALL.into_iter().flat_map(read));
         }
         if !brokers.is_empty() {
             self.rounds.push_back((at.mono, brokers));

@@ -232,6 +232,24 @@ fn a_restart_makes_no_loss_and_no_duplicate() {
             "lost 1, truncated_after_delivery 1",
         ),
         (
+            "truncated meanwhile, and read when nobody knew whether it is the same topic still",
+            |s| {
+                reserve(s, 1);
+                s.wait(1);
+                s.ack(0, 100);
+                s.read(0, 100, 0);
+                s.flush();
+                s.crash();
+                s.wait(1);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.ask();
+                s.end(0, 1, (0, 100), 0);
+                s.reread(100, Reread::AtEnd { high_watermark: offset(100) });
+                s.topic();
+            },
+            "delivered 1",
+        ),
+        (
             "recreated meanwhile",
             |s| {
                 reserve(s, 1);

@@ -155,6 +155,8 @@ pub(super) struct Cluster {
     pub(super) appended: BTreeMap<RecordKey, BTreeSet<(u8, usize)>>,
     /// Records read by a client, and then gone as `Truth::was_gone` says, by (life, offset).
     pub(super) read: BTreeMap<RecordKey, BTreeMap<(u8, usize), Truth>>,
+    /// Some log start was ever moved.
+    pub(super) was_trimmed: bool,
     /// Of the last leader that acted: life, epoch, log start, log.
     last_led: (u8, i32, usize, Vec<Entry>),
 }
@@ -179,6 +181,7 @@ impl Cluster {
             acked: BTreeMap::new(),
             appended: BTreeMap::new(),
             read: BTreeMap::new(),
+            was_trimmed: false,
             last_led: (1, 0, 0, Vec::new()),
         }
     }
@@ -356,6 +359,7 @@ impl Cluster {
     pub(super) fn trim(&mut self, to: usize) {
         if let Some(leader) = self.acting() {
             self.brokers[leader].trim(to);
+            self.was_trimmed |= self.brokers[leader].log_start > 0;
         }
     }
 

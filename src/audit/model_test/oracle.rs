@@ -187,7 +187,9 @@ impl World {
                 let records = broker.log.iter().skip(broker.log_start).filter_map(|entry| entry.record);
                 records.into_iter().any(|there| there.key == *key)
             };
-            if record.state == State::Lost && record.is_observed && !self.has_skipped {
+            // An unclean election may bring back what was seen to be lost in the term before.
+            let is_of_this_term = record.settled.is_some_and(|settled| settled.mono >= Some(self.told_of.1));
+            if record.state == State::Lost && record.is_observed && is_of_this_term && !self.has_skipped {
                 assert!(record.resurfaced || !is_there(), "{key:?} is there, and {record:?}");
             }
             let links = lane.links.get(&key.class);
@@ -200,9 +202,12 @@ impl World {
                     self.ledger.records.range(key..).filter(|(later, _)| later.incarnation == self.incarnation);
                 later.any(|(_, later)| later.received.is_some() && later.sent.mono >= Some(closed))
             });
-            // Of what was trimmed nobody can tell what it was, and what was read around a re-creation may be of either life.
-            let is_whole = broker.log_start == 0 && broker.known.life == 1;
-            if was_overtaken && is_whole && record.acked.is_some() && !record.of_former_topic {
+            // What was read around a re-creation may be of either life.
+            let is_of_one_life = broker.known.life == 1;
+            if record.state == State::Expired && is_of_one_life {
+                assert!(self.cluster.was_trimmed, "{key:?} is {record:?}, and nothing was ever trimmed");
+            }
+            if was_overtaken && is_of_one_life && record.acked.is_some() && !record.of_former_topic {
                 assert_ne!(record.state, State::Pending, "{key:?} was overtaken and is {record:?}");
             }
         }
@@ -238,6 +243,8 @@ impl World {
                         || there.is_some_and(|there| there.topic_id != self.topic)
                         || *life != broker.known.life
                         || record.of_former_topic
+                        // An earlier process read it while a broker was in another life: nobody knows in which one.
+                        || (record.read_of.is_none() && record.received.is_some_and(|read| read.mono.is_none()))
                         || truth.was_trimmed
                         || record.copies.iter().any(|copy| place(copy.offset) < broker.log_start)
                         // The same of a copy's place: what is there now names the former topic.

@@ -175,6 +175,8 @@ pub(super) struct World {
     pub(super) has_skipped: bool,
     /// The connection that was looked at last.
     pub(super) looked_at: Option<u64>,
+    /// The latest term that the ledger was told of, and since when it knows.
+    pub(super) told_of: (Option<LeaderEpoch>, Duration),
 }
 
 /// One transaction, as its coordinator knows it.
@@ -241,6 +243,7 @@ impl World {
             swallowed: Vec::new(),
             has_skipped: false,
             looked_at: None,
+            told_of: (None, Duration::ZERO),
         };
         world.sight_topic(0, false);
         world.sight(false);
@@ -344,6 +347,10 @@ impl World {
             }
         }
         self.cluster.witness();
+        let current = self.ledger.lanes.get(&P).and_then(|lane| lane.current());
+        if self.told_of.0 != current {
+            self.told_of = (current, self.now.mono);
+        }
         self.now.mono += Duration::from_millis(1);
     }
 
@@ -379,6 +386,7 @@ impl World {
         self.disconnect();
         self.swallowed.clear();
         self.looked_at = None;
+        self.told_of = (None, Duration::ZERO);
         self.unsent.clear();
         self.reports.clear();
         self.late.clear();

@@ -73,6 +73,7 @@ fn changes() -> LedgerChanges {
             counts: Counts { sent: 1_200, ..Counts::default() },
         }],
         partitions: vec![PartitionRow {
+            confirmed_at: Some(T0),
             isolation: Isolation::ReadCommitted,
             partition: PartitionId(2),
             frontier: Offset::new(41),
