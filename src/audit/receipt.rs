@@ -258,9 +258,11 @@ impl Ledger {
 
     /// Counts an inversion, a lower sequence behind a higher one in the order of offsets, and tells that one.
     fn note_order(&mut self, key: RecordKey, copy: Copy) -> Option<Beside> {
-        if copy.partition != key.partition || self.records.get(&key).is_some_and(|record| !record.copies.is_empty()) {
+        if copy.partition != key.partition {
             return None;
         }
+        // Read again, it is no inversion of its own, but others may lie behind it.
+        let is_first = self.records.get(&key).is_some_and(|record| record.copies.is_empty());
         let lane = self.lanes.entry(key.partition).or_default();
         let here = Order { read: copy.offset, highest: key.sequence, highest_at: copy.offset };
         let last = lane.order.entry((key.incarnation, key.class)).or_insert(here);
@@ -270,6 +272,9 @@ impl Ledger {
         last.read = copy.offset;
         if key.sequence >= last.highest {
             *last = here;
+            return None;
+        }
+        if !is_first {
             return None;
         }
         let before = Beside { key: RecordKey { sequence: last.highest, ..key }, offset: last.highest_at };

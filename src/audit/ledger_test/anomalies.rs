@@ -36,6 +36,22 @@ fn what_is_read_where_it_may_not_be_is_told_with_its_place() {
             &["Reordered 2 idempotent in 0 at 102 103 beside idempotent 3 at 101"],
         ),
         (
+            "what it came behind was read before the reader was set back",
+            |s| {
+                s.ack(3, 101);
+                s.read(3, 101, 0);
+                let isolation = Isolation::of(s.class);
+                s.tell(Event::ReaderMoved { isolation, partition: P, to: offset(101) });
+                s.read(3, 101, 0);
+                s.ack(1, 102);
+                s.read(1, 102, 0);
+                s.tell(Event::ReaderMoved { isolation, partition: P, to: offset(101) });
+                s.read(3, 101, 0);
+                s.read(1, 102, 0);
+            },
+            &["Reordered 1 idempotent in 0 at 102 beside idempotent 3 at 101"],
+        ),
+        (
             "another class in between",
             |s| {
                 s.ack(1, 100);
