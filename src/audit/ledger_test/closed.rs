@@ -74,13 +74,14 @@ fn what_went_to_a_closed_connection_is_seen_to_be_lost() {
                 s.wait(20);
                 s.sight(&[(2, 2, 1), (3, 2, 1)]);
                 s.ask();
-                // As far as the former leader's, but of a term before: its own epoch 0 never wrote there.
+                // Its epoch 0 ends before the place of the record that was read.
                 s.end(0, 1, (0, 103), 0);
                 s.wait(1);
                 s.ask();
+                s.reread(101, beyond(104, 1));
                 s.topic();
             },
-            "delivered 2, pending 1, unacknowledged 3",
+            "delivered 1, pending 1, truncated_after_delivery 1, unacknowledged 3",
         ),
         (
             "a hung broker may append it still",
