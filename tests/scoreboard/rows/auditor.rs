@@ -197,6 +197,13 @@ pub(super) async fn transactions(run: Run) -> Outcome {
         stage.daemon.launch().await;
         stage.flow(100).await;
     }
+    // On a slow machine it takes longer until one is aborted.
+    for _ in 0..10 {
+        if stage.seen().count("transactional", "aborted") > 0 {
+            break;
+        }
+        stage.flow(100).await;
+    }
     stage.mark();
     let aborted = stage.seen().count("transactional", "aborted");
     let mut outcome = stage.verdict().await;
