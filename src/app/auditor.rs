@@ -25,7 +25,7 @@ use crate::canary::{
     Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, Standstill, TransactionMix,
 };
 use crate::clock::Clock;
-use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName};
+use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, Properties, TopicId, TopicName};
 use crate::store::Store;
 
 /// Events that may wait; beyond it librdkafka's threads wait, and records stay in its queues.
@@ -45,7 +45,7 @@ pub(super) struct Parts {
     pub(super) rate: f64,
     pub(super) slo: SloOptions,
     pub(super) create_topic: bool,
-    pub(super) kafka: BTreeMap<String, String>,
+    pub(super) kafka: Properties,
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) ledger: Ledger,

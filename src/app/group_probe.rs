@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Latency, Recent};
 use crate::canary::{GroupProbe, GroupSample, Pace};
 use crate::clock::Clock;
-use crate::model::TopicName;
+use crate::model::{Properties, TopicName};
 use crate::publish::{Histogram, PublishedGroupProbe};
 
 /// Samples that may wait.
@@ -72,7 +72,7 @@ impl Kept {
 
 /// Runs the probe until told to stop. A probe that cannot run says so, and harms nothing else.
 pub(super) async fn run(
-    kafka: BTreeMap<String, String>,
+    kafka: Properties,
     topic: TopicName,
     clock: Clock,
     view: watch::Sender<GroupView>,

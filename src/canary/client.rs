@@ -10,6 +10,7 @@ use rdkafka::error::KafkaError;
 
 use super::CanaryError;
 use crate::audit::{CanaryClass, Isolation};
+use crate::model::Properties;
 
 /// What a client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +135,25 @@ fn rules(role: Role) -> Vec<Table> {
     }
 }
 
+/// The connection section as librdkafka is told it: what is our own in it is left out, or told by what it stands for.
+fn secured(kafka: &Properties) -> BTreeMap<String, String> {
+    let is_ours = |name: &str| {
+        let token = name.strip_prefix("sasl.oauthbearer.").is_some() || name.starts_with("https.");
+        token || name.ends_with("_file")
+    };
+    let given = kafka.iter().filter(|(name, value)| !is_ours(name) && !value.is_empty());
+    let mut properties: BTreeMap<String, String> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(path) = kafka.set("sasl.password_file") {
+        // Read whenever a client is made. Without it librdkafka makes none, and says so; the poll plane says why.
+        if let Ok(text) = std::fs::read_to_string(path) {
+            properties.insert("sasl.password".to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+        }
+    }
+    properties
+}
+
 /// Every property a client of this role is made with.
-pub(crate) fn properties(kafka: &BTreeMap<String, String>, role: Role) -> BTreeMap<String, String> {
+pub(crate) fn properties(kafka: &Properties, role: Role) -> BTreeMap<String, String> {
     let defaults: &[Table] = match role {
         Role::Producer(_) => &[DEFAULTS, PRODUCER_DEFAULTS],
         Role::Reader(_) | Role::Admin => &[DEFAULTS],
@@ -147,7 +165,7 @@ pub(crate) fn properties(kafka: &BTreeMap<String, String>, role: Role) -> BTreeM
         }
     };
     defaults.iter().copied().for_each(&mut lay);
-    properties.extend(kafka.iter().map(|(name, value)| (name.clone(), value.clone())));
+    properties.extend(secured(kafka));
     if kafka.contains_key("delivery.timeout.ms") {
         // An alias: librdkafka would take whichever of the two it is told last.
         properties.remove("message.timeout.ms");
@@ -166,7 +184,7 @@ pub(crate) fn properties(kafka: &BTreeMap<String, String>, role: Role) -> BTreeM
 }
 
 /// The configuration of a client of this role.
-pub(crate) fn config(kafka: &BTreeMap<String, String>, role: Role) -> ClientConfig {
+pub(crate) fn config(kafka: &Properties, role: Role) -> ClientConfig {
     let mut config: ClientConfig = properties(kafka, role).into_iter().collect();
     // tracing's filter decides; without this librdkafka asks the `log` crate, which nobody set up.
     config.set_log_level(RDKafkaLogLevel::Info);
@@ -175,7 +193,7 @@ pub(crate) fn config(kafka: &BTreeMap<String, String>, role: Role) -> ClientConf
 
 /// What is wrong with a connection section: properties librdkafka refuses, and properties the canary decides itself.
 #[must_use]
-pub fn problems(kafka: &BTreeMap<String, String>) -> Vec<String> {
+pub fn problems(kafka: &Properties) -> Vec<String> {
     let mut problems = Vec::new();
     let roles = [Role::Producer(CanaryClass::Idempotent), Role::Reader(Isolation::ReadUncommitted)];
     for name in kafka.keys() {
@@ -226,8 +244,8 @@ impl ConsumerContext for Quiet {}
 mod tests {
     use super::*;
 
-    fn section(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn section(pairs: &[(&str, &str)]) -> Properties {
+        pairs.iter().copied().collect()
     }
 
     const ROLES: [Role; 8] = [
@@ -277,7 +295,7 @@ mod tests {
     #[test]
     fn nobody_creates_topics_by_the_way() {
         for role in ROLES {
-            let properties = properties(&BTreeMap::new(), role);
+            let properties = properties(&Properties::default(), role);
             assert_eq!(properties.get("allow.auto.create.topics").map(String::as_str), Some("false"), "{role:?}");
         }
     }

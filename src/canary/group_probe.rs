@@ -9,7 +9,6 @@
 //!      └──────────────────────────────────── revoked, or too slow ────────────────────────────────────────────────┘
 //! ```
 
-use std::collections::BTreeMap;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use super::CanaryError;
 use super::client::{Role, log_line, properties};
 use crate::audit::PROBE_GROUP;
 use crate::clock::Clock;
-use crate::model::{Moment, TopicName};
+use crate::model::{Moment, Properties, TopicName};
 
 /// How long one poll serves librdkafka before the thread looks at anything else.
 const POLL: Duration = Duration::from_millis(100);
@@ -80,7 +79,7 @@ impl GroupProbe {
     /// # Errors
     /// See [`CanaryError`].
     pub fn start(
-        kafka: &BTreeMap<String, String>,
+        kafka: &Properties,
         topic: TopicName,
         pace: Pace,
         clock: Clock,
@@ -112,7 +111,7 @@ impl GroupProbe {
 }
 
 /// The operator's connection, and a member as applications have them.
-fn config(kafka: &BTreeMap<String, String>) -> ClientConfig {
+fn config(kafka: &Properties) -> ClientConfig {
     let mut config: ClientConfig = properties(kafka, Role::Admin).into_iter().collect();
     for (name, value) in [
         ("group.id", PROBE_GROUP),
@@ -342,8 +341,8 @@ mod tests {
     /// Longer than anything here takes on a busy machine.
     const LONG: Duration = Duration::from_secs(60);
 
-    fn section(bootstrap: &str) -> BTreeMap<String, String> {
-        BTreeMap::from([("bootstrap.servers".to_owned(), bootstrap.to_owned())])
+    fn section(bootstrap: &str) -> Properties {
+        [("bootstrap.servers", bootstrap)].into_iter().collect()
     }
 
     fn start(bootstrap: &str, pace: Pace) -> (GroupProbe, mpsc::Receiver<GroupSample>) {
@@ -357,8 +356,12 @@ mod tests {
         let mock: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).expect("a mock cluster");
         mock.create_topic("canary", 2, 1).expect("a topic");
         let bootstrap = mock.bootstrap_servers();
-        let producer: BaseProducer =
-            section(&bootstrap).into_iter().collect::<ClientConfig>().create().expect("a producer");
+        let producer: BaseProducer = section(&bootstrap)
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect::<ClientConfig>()
+            .create()
+            .expect("a producer");
         let pace =
             Pace { stay_for: Duration::from_secs(2), commit_every: Duration::from_millis(100), ..Pace::default() };
         let (probe, mut samples) = start(&bootstrap, pace);

@@ -37,7 +37,7 @@ use tokio::sync::mpsc;
 
 use crate::audit::{CanaryClass, CanaryRecord, Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
-use crate::model::{Moment, PartitionId, ReaderSight, TopicName};
+use crate::model::{Moment, PartitionId, Properties, ReaderSight, TopicName};
 use producer::Producer;
 use reader::{Outlets, Reader, Scope};
 use reread::Rereader;
@@ -83,7 +83,7 @@ impl From<KafkaError> for CanaryError {
 #[derive(Clone, Debug)]
 pub struct CanaryLinkOptions {
     /// The connection section of the cluster, in librdkafka's property names.
-    pub kafka: BTreeMap<String, String>,
+    pub kafka: Properties,
     /// The canary topic; it must exist.
     pub topic: TopicName,
     /// Whose records are ours.

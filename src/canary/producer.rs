@@ -4,7 +4,6 @@
 //! The client lives and dies on that thread. A fatal error (an idempotent producer that lost its sequence) makes a new
 //! client; the records of the old one end as indeterminate.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::reports::Reports;
 use super::standstill::{Standing, Standstill};
 use crate::audit::{CanaryClass, CanaryRecord, Event, RecordKey, payload};
 use crate::clock::Clock;
-use crate::model::{Moment, TopicName};
+use crate::model::{Moment, Properties, TopicName};
 
 /// How long one poll serves librdkafka before the thread looks at anything else.
 const POLL: Duration = Duration::from_millis(100);
@@ -80,7 +79,7 @@ impl Producer {
     /// Starts the class's producer. It asks for its producer id at once, so that no record waits for one later. Only what
     /// the connection section says wrong is an error: any other client that cannot be made is tried again, by itself.
     pub(crate) fn start(
-        kafka: &BTreeMap<String, String>,
+        kafka: &Properties,
         class: CanaryClass,
         topic: TopicName,
         clock: Clock,

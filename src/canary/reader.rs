@@ -25,7 +25,7 @@ use super::cursor::Cursor;
 use super::intake::{Intake, Item};
 use crate::audit::{Event, Isolation, Lineage, Unreadable};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, ReaderSight, TopicName};
+use crate::model::{Moment, Offset, PartitionId, Properties, ReaderSight, TopicName};
 
 /// How often librdkafka's own queue (log lines, errors of the whole client) is served.
 const TICK: Duration = Duration::from_millis(100);
@@ -135,7 +135,7 @@ type Sights = BTreeMap<PartitionId, ReaderSight>;
 impl Reader {
     /// Gets ready to read what it is told to. The runtime is only there to wait for room in the queues.
     pub(crate) fn start(
-        kafka: &BTreeMap<String, String>,
+        kafka: &Properties,
         scope: Scope,
         (topic, lineage): (TopicName, Lineage),
         clock: Clock,

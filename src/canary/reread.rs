@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Role, config};
 use crate::audit::{Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, TopicName};
+use crate::model::{Moment, Offset, PartitionId, Properties, TopicName};
 use reading::{Batch, Reading};
 
 /// How many partitions may be read at once: each by a client with a thread for every broker, and a second one for the high
@@ -52,7 +52,7 @@ pub(crate) struct Rereader {
 
 impl Rereader {
     pub(crate) fn new(
-        kafka: &BTreeMap<String, String>,
+        kafka: &Properties,
         isolation: Isolation,
         topic: TopicName,
         lineage: Lineage,

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::audit::{Incarnation, Isolation, RecordKey, Unreadable};
-use crate::model::{Offset, Timestamp, TopicId};
+use crate::model::{Offset, Properties, Timestamp, TopicId};
 
 mod classes;
 mod rereads;
@@ -40,12 +40,9 @@ fn mock(brokers: i32, partitions: i32) -> Mock {
     mock
 }
 
-fn kafka(mock: &Mock) -> BTreeMap<String, String> {
+fn kafka(mock: &Mock) -> Properties {
     let bootstrap = mock.bootstrap_servers();
-    BTreeMap::from([
-        ("bootstrap.servers".to_owned(), bootstrap),
-        ("topic.metadata.refresh.interval.ms".to_owned(), "500".to_owned()),
-    ])
+    [("bootstrap.servers", bootstrap.as_str()), ("topic.metadata.refresh.interval.ms", "500")].into_iter().collect()
 }
 
 fn start(mock: Mock, starts: Vec<ReadStart>) -> Bench {

@@ -1,6 +1,5 @@
 //! Creates the canary topic, once and only when told to. An existing topic is checked by the poll plane.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -8,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::CanaryError;
 use super::client::{Quiet, Role, config};
-use crate::model::{BrokerId, TopicName};
+use crate::model::{BrokerId, Properties, TopicName};
 
 /// The canary topic to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +75,7 @@ impl TopicPlan {
 ///
 /// # Errors
 /// See [`TopicError`].
-pub async fn create(
-    kafka: &BTreeMap<String, String>,
-    plan: &TopicPlan,
-    deadline: Duration,
-) -> Result<TopicMade, TopicError> {
+pub async fn create(kafka: &Properties, plan: &TopicPlan, deadline: Duration) -> Result<TopicMade, TopicError> {
     if let Some(problem) = plan.problem() {
         return Err(TopicError::Refused(problem.to_owned()));
     }
@@ -163,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn a_plan_without_sense_is_refused_unasked() {
         for senseless in [plan(&[]), plan(&[&[1], &[]])] {
-            let answer = create(&BTreeMap::new(), &senseless, Duration::from_secs(1)).await;
+            let answer = create(&Properties::default(), &senseless, Duration::from_secs(1)).await;
             assert!(matches!(answer, Err(TopicError::Refused(_))), "{answer:?}");
         }
     }

@@ -15,7 +15,6 @@
 //! never fights back; only where the coordinator may have given up a transaction that was open for too long, which it
 //! tells by the same error, is a new client made.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
@@ -32,7 +31,7 @@ use super::producer::{Client, Flushed, Made, Maker, Patience, SendRefused, resol
 use super::standstill::{Standing, Standstill};
 use crate::audit::{CanaryClass, CanaryRecord, Event, Lineage, RecordKey, TransactionEnd, payload};
 use crate::clock::Clock;
-use crate::model::{Moment, TopicName};
+use crate::model::{Moment, Properties, TopicName};
 
 /// How long it waits for the first record of a transaction.
 const IDLE: Duration = Duration::from_millis(100);
@@ -56,7 +55,7 @@ pub(crate) struct Transactional {
 impl Transactional {
     /// Starts it. Records are taken once the transactional.id is ours.
     pub(crate) fn start(
-        kafka: &BTreeMap<String, String>,
+        kafka: &Properties,
         (topic, lineage): (TopicName, Lineage),
         mix: TransactionMix,
         clock: Clock,

@@ -5,7 +5,6 @@ mod raw;
 mod reference;
 mod resolve;
 mod schema;
-mod secret;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use reference::reference;
-pub use secret::Secret;
 
 use crate::finding::Severity;
+use crate::model::Properties;
+pub use crate::model::Secret;
 
 /// A whole, checked configuration.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub struct ClusterConfig {
     /// Our name for it.
     pub name: String,
     /// Connection properties in librdkafka's names.
-    pub kafka: BTreeMap<String, String>,
+    pub kafka: Properties,
     /// How it is polled.
     pub poll: PollConfig,
     /// Which topics are read.

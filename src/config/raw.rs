@@ -6,12 +6,13 @@ use toml::{Table, Value};
 
 use super::schema::{self, KEYS, Key, Section};
 use super::value::Kind;
+use crate::model::Properties;
 
 /// One table of the file: its values by dotted name, and the free table `kafka` of a cluster.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
     pub(crate) values: BTreeMap<&'static str, Value>,
-    pub(crate) kafka: BTreeMap<String, String>,
+    pub(crate) kafka: Properties,
 }
 
 /// All sections of a configuration; list sections may hold several entries.
@@ -25,7 +26,10 @@ pub(crate) fn read(text: &str, environment: &BTreeMap<String, String>, problems:
     let table = match text.parse::<Table>() {
         Ok(table) => table,
         Err(error) => {
-            problems.push(format!("the file is no TOML: {}", error.to_string().trim_end()));
+            // The line itself is not repeated: a password may stand in it.
+            let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            problems.push(format!("the file is no TOML: line {line}: {}", error.message().trim_end()));
             return Raw::default();
         }
     };
@@ -143,7 +147,7 @@ fn nearest(section: Section, name: &str) -> String {
 }
 
 /// Levenshtein's distance of two short names.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
@@ -192,10 +196,10 @@ fn lay_over(raw: &mut Raw, environment: &BTreeMap<String, String>, problems: &mu
         let wanted = parts.collect::<Vec<_>>().join("_");
         if section == Section::Cluster && wanted.starts_with("KAFKA_") {
             let wanted = wanted.trim_start_matches("KAFKA_");
-            let known = super::check::KAFKA_PROPERTIES.iter().find(|name| environment_name(name) == wanted);
+            let known = super::check::kafka_properties().find(|name| environment_name(name) == wanted);
             match known {
                 Some(name) => {
-                    target.kafka.insert((*name).to_owned(), text.clone());
+                    target.kafka.insert(name.to_owned(), text.clone());
                 }
                 None => problems.push(format!("{variable}: no connection property has that name")),
             }

@@ -3,6 +3,7 @@
 pub mod group;
 pub mod ids;
 pub mod offset;
+pub mod properties;
 pub mod reading;
 pub mod sight;
 pub mod snapshot;
@@ -12,6 +13,7 @@ pub mod topology;
 pub use group::{ConsumerGroup, GroupState, GroupType, Member};
 pub use ids::{BrokerId, ClusterName, GroupId, MemberId, PartitionId, TopicId, TopicName, TopicPartition};
 pub use offset::{CommittedOffset, EpochEnd, LeaderEpoch, Offset, Watermarks};
+pub use properties::{Properties, Secret};
 pub use reading::{Missing, Reading};
 pub use sight::{ReaderRefusal, ReaderSight};
 pub use snapshot::{ClusterSnapshot, EpochSighting, LedPartition, MissingPart, Part, ReadSpan};

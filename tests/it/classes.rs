@@ -40,7 +40,7 @@ pub(crate) fn start(
     let lineage = Lineage([lineage; 16]);
     let start = |partition| ReadStart { partition: PartitionId(partition), offset: None };
     let options = CanaryLinkOptions {
-        kafka: BTreeMap::from([("bootstrap.servers".to_owned(), bootstrap.to_owned())]),
+        kafka: [("bootstrap.servers", bootstrap)].into_iter().collect(),
         topic: topic.into(),
         lineage,
         classes: classes.iter().copied().collect(),
