@@ -5,7 +5,10 @@ use crate::model::Missing;
 pub(crate) const NONE: i16 = 0;
 pub(crate) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 pub(crate) const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+pub(crate) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
+pub(crate) const ILLEGAL_SASL_STATE: i16 = 34;
 pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
+pub(crate) const SASL_AUTHENTICATION_FAILED: i16 = 58;
 pub(crate) const GROUP_ID_NOT_FOUND: i16 = 69;
 
 /// Why a reading is missing when Kafka answered `code`; nothing when the code is 0.

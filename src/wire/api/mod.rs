@@ -12,6 +12,8 @@ pub(crate) mod list_offsets;
 pub(crate) mod metadata;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
+pub(crate) mod sasl_authenticate;
+pub(crate) mod sasl_handshake;
 
 use std::ops::RangeInclusive;
 

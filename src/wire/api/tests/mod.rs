@@ -3,6 +3,7 @@
 mod garbage;
 mod requests;
 mod responses;
+mod sasl;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::{Encodable, StrBytes};
