@@ -109,6 +109,7 @@ pub(crate) fn wire_options(config: &ClusterConfig) -> wire::Options {
             .split(',')
             .map(|one| one.trim().to_owned())
             .collect(),
+        security: wire::Security::of(&config.kafka),
         client_id: property("client.id").unwrap_or_else(|| "kustody".to_owned()),
         request_timeout: config.poll.request_timeout,
         connect_timeout: config.poll.request_timeout,

@@ -1,15 +1,23 @@
 //! Rules across keys: what each value may be beside the others. Names the key and the remedy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::raw::distance;
 use super::{ClusterConfig, Config};
+use crate::model::Properties;
+use crate::{canary, wire};
 
-/// The connection properties of librdkafka that both planes honour in this version.
-pub(crate) const KAFKA_PROPERTIES: &[&str] = &["bootstrap.servers", "security.protocol", "client.id"];
+/// The connection properties of librdkafka that both planes honour, besides those of security.
+const KAFKA_PROPERTIES: &[&str] = &["bootstrap.servers", "client.id"];
 
 /// Those that matter to the canary's clients alone.
 const CANARY_PROPERTIES: &[&str] = &["message.timeout.ms", "request.timeout.ms"];
+
+/// Every connection property there is.
+pub(super) fn kafka_properties() -> impl Iterator<Item = &'static str> {
+    [KAFKA_PROPERTIES, wire::PROPERTIES, CANARY_PROPERTIES].into_iter().flatten().copied()
+}
 
 /// Canary classes of the contract.
 const CLASSES: &[&str] = &["acks0", "acks1", "all", "idempotent", "transactional"];
@@ -82,7 +90,7 @@ fn of_cluster(cluster: &ClusterConfig, problems: &mut Vec<String>) {
     }
 }
 
-fn of_connection(at: &str, kafka: &BTreeMap<String, String>, problems: &mut Vec<String>) {
+fn of_connection(at: &str, kafka: &Properties, problems: &mut Vec<String>) {
     match kafka.get("bootstrap.servers") {
         None => {
             problems.push(format!("{at}: kafka: \"bootstrap.servers\" is missing; give host:port, several by commas"))
@@ -97,21 +105,25 @@ fn of_connection(at: &str, kafka: &BTreeMap<String, String>, problems: &mut Vec<
             }
         }
     }
-    if let Some(protocol) =
-        kafka.get("security.protocol").filter(|protocol| !protocol.eq_ignore_ascii_case("plaintext"))
-    {
-        problems.push(format!(
-            "{at}: kafka: \"security.protocol\": {protocol:?} is not built into this version; take \"plaintext\""
-        ));
-    }
-    let is_known = |name: &str| KAFKA_PROPERTIES.contains(&name) || CANARY_PROPERTIES.contains(&name);
-    for name in kafka.keys().filter(|name| !is_known(name)) {
-        problems.push(format!(
-            "{at}: kafka: {name:?} is not honoured by the poll plane of this version; take it out (known: {}; of the canary {})",
-            KAFKA_PROPERTIES.join(", "),
-            CANARY_PROPERTIES.join(", ")
-        ));
-    }
+    let of_security = wire::Security::problems(kafka);
+    let is_told = |name: &str| of_security.iter().any(|problem| problem.starts_with(&format!("{name:?}")));
+    let strangers = kafka
+        .keys()
+        .filter(|name| !kafka_properties().any(|known| known == *name) && !is_told(name))
+        .map(|name| format!("{name:?}: there is no such property for both planes; take it out{}", close_to(name)));
+    let strangers: Vec<String> = strangers.collect();
+    // librdkafka would only repeat what is wrong with what it never gets to see.
+    let of_canary = if strangers.is_empty() && of_security.is_empty() { canary::problems(kafka) } else { Vec::new() };
+    let told = of_security.into_iter().chain(strangers).chain(of_canary);
+    problems.extend(told.map(|problem| format!("{at}: kafka: {problem}")));
+}
+
+/// "; did you mean …?" for a name that is nearly one there is.
+fn close_to(name: &str) -> String {
+    let closest = kafka_properties().map(|known| (distance(known, name), known)).min();
+    closest
+        .filter(|(distance, _)| *distance <= 3)
+        .map_or_else(String::new, |(_, known)| format!("; did you mean {known:?}?"))
 }
 
 fn is_topic_character(c: char) -> bool {

@@ -2,6 +2,36 @@
 
 use super::schema::{KEYS, Section};
 
+/// The properties of security: name, what to write, and what it does. `docs/security.md` says more.
+const SECURITY: &[(&str, &str, &str)] = &[
+    (
+        "security.protocol",
+        "\"PLAINTEXT\"",
+        "How the brokers' listener is secured: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    ),
+    (
+        "ssl.ca.location",
+        "a path",
+        "The PEM file of the CAs that are trusted; without it, and \"ssl.ca.pem\", the system's.",
+    ),
+    ("ssl.ca.pem", "a text", "The same, in place."),
+    ("ssl.certificate.location", "a path", "The PEM file of our certificate and its chain, where brokers ask for one."),
+    ("ssl.certificate.pem", "a text", "The same, in place."),
+    ("ssl.key.location", "a path", "The PEM file of its key, not encrypted."),
+    ("ssl.key.pem", "a secret", "The same, in place."),
+    (
+        "ssl.endpoint.identification.algorithm",
+        "\"https\"",
+        "https: a broker's certificate must name its host; none: it need not.",
+    ),
+    ("enable.ssl.certificate.verification", "true", "May only be true."),
+    ("sasl.mechanism", "a mechanism", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; \"sasl.mechanisms\" means the same."),
+    ("sasl.mechanisms", "a mechanism", "See \"sasl.mechanism\"."),
+    ("sasl.username", "a text", "The user, for PLAIN and SCRAM."),
+    ("sasl.password", "a secret", "Its password."),
+    ("sasl.password_file", "a path", "The file that holds the password; read again when it changes."),
+];
+
 /// The reference: valid TOML in which every key stands with its default, or commented where it has none.
 #[must_use]
 pub fn reference() -> String {
@@ -25,7 +55,21 @@ pub fn reference() -> String {
                 "# The connection, in librdkafka's property names; it feeds poll plane and canary alike.\n\
                  [cluster.kafka]\n# \"bootstrap.servers\" = \"host:port,host:port\"\n# \"client.id\" = \"kustody\"\n",
             );
+            for (name, expected, doc) in SECURITY {
+                text.push_str(&format!("# {doc}\n# {name:?} = {expected}\n"));
+            }
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_property_of_security_stands_in_the_reference() {
+        let told: Vec<&str> = SECURITY.iter().map(|(name, _, _)| *name).collect();
+        assert_eq!(told, crate::wire::PROPERTIES);
+    }
 }

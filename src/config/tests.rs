@@ -53,7 +53,7 @@ canary.slo.freshness = 1.0
 canary.slo.order = "most"
 [cluster.kafka]
 "security.protocol" = "SASL_SSL"
-"sasl.username" = "me"
+"sasl.usrname" = "me"
 [[cluster]]
 name = "a"
 poll.deadline = "1h"
@@ -78,8 +78,8 @@ webhook.url = "ftp://x"
     serverr: there is no such section; there are [server], [storage], [cluster], [alert], [receiver]
     cluster "a" stands more than once; each needs a name of its own
     cluster "a": kafka: "bootstrap.servers" is missing; give host:port, several by commas
-    cluster "a": kafka: "security.protocol": "SASL_SSL" is not built into this version; take "plaintext"
-    cluster "a": kafka: "sasl.username" is not honoured by the poll plane of this version; take it out (known: bootstrap.servers, security.protocol, client.id; of the canary message.timeout.ms, request.timeout.ms)
+    cluster "a": kafka: "sasl.mechanism": is missing; set one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+    cluster "a": kafka: "sasl.usrname": there is no such property for both planes; take it out; did you mean "sasl.username"?
     cluster "a": canary.classes: "bogus" is no class; there are acks0, acks1, all, idempotent, transactional
     cluster "a": kafka: "bootstrap.servers": "nowhere" is not host:port
     cluster "a": poll.deadline: must not be longer than 1m
@@ -133,6 +133,34 @@ fn a_secret_comes_from_its_file() {
     let text = GOOD.replace("webhook.secret = \"hunter2\"", &format!("webhook.secret_file = {:?}", file.path()));
     let config = parse(&text, &BTreeMap::new()).expect("the file is good");
     assert_eq!(config.receivers[0].secret.as_ref().map(Secret::reveal), Some("from-file"));
+}
+
+#[test]
+fn one_section_feeds_both_planes_and_no_secret_is_repeated() {
+    let section = |lines: &str| GOOD.replace("[[receiver]]", &format!("{lines}\n[[receiver]]"));
+    let secured = section(
+        "\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"PLAIN\"\n\"sasl.username\" = \"me\"\n\
+         \"sasl.password\" = \"swordfish\"",
+    );
+    let config = parse(&secured, &BTreeMap::new()).expect("the file is good");
+    assert_eq!(config.clusters[0].kafka.set("sasl.password"), Some("swordfish"));
+    assert!(!format!("{config:?}").contains("swordfish"), "a secret is never shown");
+    let over = environment(&[("KUSTODY__CLUSTER__MAIN__KAFKA__SASL_PASSWORD", "other")]);
+    let config = parse(&secured, &over).expect("the environment is good");
+    assert_eq!(config.clusters[0].kafka.set("sasl.password"), Some("other"));
+
+    let wrong = [
+        ("a misspelt name", "\"sasl.pasword\" = \"swordfish\""),
+        ("no TLS and no SASL", "\"sasl.password\" = \"swordfish\""),
+        ("an unfinished text", "\"sasl.password\" = \"swordfish"),
+        ("a name of Java's", "\"ssl.truststore.password\" = \"swordfish\""),
+        ("a list", "\"sasl.password\" = [\"swordfish\"]"),
+        ("what librdkafka refuses", "\"message.timeout.ms\" = \"swordfish\""),
+    ];
+    for (name, lines) in wrong {
+        let problems = parse(&section(lines), &BTreeMap::new()).expect_err(name).to_string();
+        assert!(!problems.contains("swordfish"), "{name}: {problems}");
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Cluster {
             Limits { client_id: options.client_id.clone(), max_frame: options.max_frame, in_flight: options.in_flight };
         let shared = Shared {
             bootstrap: options.addresses(),
-            pool: Pool::new(limits, options.connect_timeout),
+            pool: Pool::new(limits, options.connect_timeout, options.security.clone()),
             clock,
             view: watch::Sender::default(),
             options,

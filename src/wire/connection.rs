@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,8 +19,12 @@ use super::api::api_versions::{ApiVersions, Offered};
 use super::api::{self, Request, error};
 use super::codec::{Malformed, TooLong};
 use super::requests::{Outcome, RequestCounts};
+use super::security::{Clues, Login};
 use super::transport::Stream;
 use crate::model::{BrokerId, Missing};
+use authentication::Session;
+
+mod authentication;
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -31,6 +35,9 @@ pub(crate) enum CallError {
     /// The connection broke before the answer; another one may do.
     #[error("connection lost: {0}")]
     Lost(String),
+    /// One side does not trust the other: certificates, credentials or what both are configured for.
+    #[error("{0}")]
+    Refused(String),
     /// No answer within the deadline.
     #[error("no answer within the deadline")]
     TimedOut,
@@ -52,7 +59,7 @@ impl CallError {
     /// Why what `broker` was asked for is missing.
     pub(crate) const fn missing(&self, broker: BrokerId) -> Missing {
         match self {
-            Self::Unreachable(_) | Self::Lost(_) => Missing::Unreachable(broker),
+            Self::Unreachable(_) | Self::Lost(_) | Self::Refused(_) => Missing::Unreachable(broker),
             Self::TimedOut => Missing::TimedOut(broker),
             Self::Garbled(_) | Self::Unreadable(_) => Missing::Garbled(broker),
             Self::Unsupported | Self::TooLong(_) => Missing::Unsupported,
@@ -79,7 +86,8 @@ struct Sent {
 struct Waiting {
     correlation: i32,
     answer: oneshot::Sender<Vec<u8>>,
-    _permit: OwnedSemaphorePermit,
+    /// None for a request that has the whole queue to itself.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What both tasks and all callers share.
@@ -91,11 +99,23 @@ struct State {
     owed: AtomicI64,
 }
 
+/// How a connection's authentication stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionAt {
+    Good,
+    /// It ends soon.
+    ToRenew,
+    /// The broker hangs up at the next request.
+    Over,
+}
+
 /// A connection; clones share it, and it closes with the last of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     link: Arc<Link>,
     offered: Arc<Offered>,
+    /// Set while the broker holds our authentication to be temporary.
+    session: Arc<watch::Sender<Option<Session>>>,
 }
 
 #[derive(Debug)]
@@ -133,14 +153,15 @@ impl Drop for Caller {
 }
 
 impl Connection {
-    /// Takes over a stream and learns what the broker offers.
+    /// Takes over a stream, learns what the broker offers, and says who we are.
     pub(crate) async fn open(
         stream: Box<dyn Stream>,
+        (login, clues): (Option<&Login>, Clues),
         limits: Limits,
         counts: Arc<RequestCounts>,
         deadline: Instant,
     ) -> Result<Self, CallError> {
-        let link = Link::over(stream, limits, counts);
+        let link = Link::over(stream, clues, limits, counts);
         let offered = link.call(&ApiVersions, *ApiVersions::VERSIONS.end(), deadline).await?;
         let offered = if offered.error_code == error::UNSUPPORTED_VERSION {
             link.call(&ApiVersions, 0, deadline).await?
@@ -150,7 +171,28 @@ impl Connection {
         if offered.error_code != error::NONE {
             return Err(CallError::Garbled(format!("ApiVersions was answered with error {}", offered.error_code)));
         }
-        Ok(Self { link: Arc::new(link), offered: Arc::new(offered) })
+        let session = match login {
+            Some(login) => link.authenticate(login, &offered, deadline).await?,
+            None => None,
+        };
+        let session = Arc::new(watch::Sender::new(session));
+        Ok(Self { link: Arc::new(link), offered: Arc::new(offered), session })
+    }
+
+    /// What is to be done about the end of its session before it is used at `now`.
+    pub(crate) fn session_at(&self, now: Instant) -> SessionAt {
+        match *self.session.borrow() {
+            Some(session) if now >= session.over_at => SessionAt::Over,
+            Some(session) if now >= session.renew_at => SessionAt::ToRenew,
+            Some(_) | None => SessionAt::Good,
+        }
+    }
+
+    /// Says again who we are, behind what is under way and before all else (KIP-368).
+    pub(crate) async fn renew(&self, login: &Login, deadline: Instant) -> Result<(), CallError> {
+        let session = self.link.authenticate(login, &self.offered, deadline).await?;
+        self.session.send_replace(session);
+        Ok(())
     }
 
     /// True while new requests may be put: nothing broke, and no answer is overdue.
@@ -170,13 +212,14 @@ impl Connection {
 }
 
 impl Link {
-    fn over(stream: Box<dyn Stream>, limits: Limits, counts: Arc<RequestCounts>) -> Self {
+    fn over(stream: Box<dyn Stream>, clues: Clues, limits: Limits, counts: Arc<RequestCounts>) -> Self {
         let (from, to) = tokio::io::split(stream);
         let (queue, sent) = mpsc::unbounded_channel();
         let (expect, expected) = mpsc::unbounded_channel();
         let state = Arc::new(State::default());
         let writer = tokio::spawn(write_all(to, sent, expect, Arc::clone(&state)));
-        let reader = tokio::spawn(read_all(BufReader::new(from), expected, Arc::clone(&state), limits.max_frame));
+        let reader =
+            tokio::spawn(read_all(BufReader::new(from), expected, Arc::clone(&state), clues, limits.max_frame));
         Self {
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
             limits,
@@ -189,7 +232,31 @@ impl Link {
     }
 
     async fn call<R: Request>(&self, request: &R, version: i16, deadline: Instant) -> Result<R::Response, CallError> {
-        let result = match self.answer(request, version, deadline).await {
+        // What is sent without time for its answer only leaves an answer that nobody waits for.
+        if Instant::now() >= deadline {
+            self.counts.add(R::NAME, Outcome::Failed);
+            return Err(CallError::TimedOut);
+        }
+        let permit = timeout_at(deadline, Arc::clone(&self.in_flight).acquire_owned()).await;
+        let permit = permit.map_err(|_| CallError::TimedOut).and_then(|permit| permit.map_err(|_| self.broken()));
+        match permit {
+            Ok(permit) => self.exchange(request, version, deadline, Some(permit)).await,
+            Err(error) => {
+                self.counts.add(R::NAME, Outcome::Failed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a request that has its place in the queue.
+    async fn exchange<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        deadline: Instant,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<R::Response, CallError> {
+        let result = match self.answer(request, version, deadline, permit).await {
             Ok(bytes) => api::response::<R>(version, bytes.get(4..).unwrap_or_default()).map_err(CallError::from),
             Err(error) => Err(error),
         };
@@ -198,15 +265,15 @@ impl Link {
     }
 
     /// The bytes of the answer, correlation id first.
-    async fn answer<R: Request>(&self, request: &R, version: i16, deadline: Instant) -> Result<Vec<u8>, CallError> {
-        // What is sent without time for its answer only leaves an answer that nobody waits for.
-        if Instant::now() >= deadline {
-            return Err(CallError::TimedOut);
-        }
+    async fn answer<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        deadline: Instant,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Vec<u8>, CallError> {
         let correlation = self.next_correlation.fetch_add(1, Ordering::Relaxed);
         let frame = api::frame(request, version, correlation, &self.limits.client_id)?;
-        let permit = timeout_at(deadline, Arc::clone(&self.in_flight).acquire_owned()).await;
-        let permit = permit.map_err(|_| CallError::TimedOut)?.map_err(|_| self.broken())?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { correlation, answer, _permit: permit };
         self.queue.send(Sent { frame, waiting }).map_err(|_| self.broken())?;
@@ -247,15 +314,16 @@ async fn read_all(
     mut from: BufReader<ReadHalf<Box<dyn Stream>>>,
     mut expected: mpsc::UnboundedReceiver<Waiting>,
     state: Arc<State>,
+    clues: Clues,
     max_frame: usize,
 ) {
-    let mut first = true;
+    let mut answers = 0;
     let error = loop {
-        let frame = match read_frame(&mut from, max_frame, first).await {
+        let frame = match read_frame(&mut from, max_frame, clues, answers).await {
             Ok(frame) => frame,
             Err(error) => break error,
         };
-        first = false;
+        answers += 1;
         let Ok(waiting) = expected.try_recv() else {
             break CallError::Garbled("an answer to no question".to_owned());
         };
@@ -274,12 +342,12 @@ async fn read_all(
 async fn read_frame(
     from: &mut BufReader<ReadHalf<Box<dyn Stream>>>,
     max_frame: usize,
-    first: bool,
+    clues: Clues,
+    answers: u64,
 ) -> Result<Vec<u8>, CallError> {
     let mut prefix = [0; 4];
     if let Err(error) = from.read_exact(&mut prefix).await {
-        let hint = if first { " before its first answer: does this port want TLS or SASL?" } else { "" };
-        return Err(CallError::Lost(format!("closed by the broker{hint} ({error})")));
+        return Err(clues.lost(&error, answers));
     }
     let length = u32::from_be_bytes(prefix);
     let length = usize::try_from(length).ok().filter(|length| (4..=max_frame).contains(length)).ok_or_else(|| {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use super::security::Security;
 use super::transport::Address;
 use crate::model::{GroupId, LeaderEpoch, TopicName, TopicPartition};
 
@@ -12,6 +13,8 @@ use crate::model::{GroupId, LeaderEpoch, TopicName, TopicPartition};
 pub struct Options {
     /// Where to learn the brokers from, each `HOST:PORT`; asked whenever no broker known from metadata answers.
     pub bootstrap: Vec<String>,
+    /// How its connections are secured.
+    pub security: Security,
     /// What the brokers' request logs and quotas know us by.
     pub client_id: String,
     /// How long a broker may take to accept a connection and say what it offers.
@@ -38,6 +41,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             bootstrap: Vec::new(),
+            security: Security::default(),
             client_id: "kustody".to_owned(),
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(3),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::api::Request;
 use super::api::api_versions::ApiVersions;
@@ -21,8 +21,11 @@ use super::api::list_offsets::ListOffsets;
 use super::api::metadata::Metadata;
 use super::api::offset_fetch::OffsetFetch;
 use super::api::offset_for_leader_epoch::OffsetForLeaderEpoch;
-use super::connection::{CallError, Connection, Limits};
+use super::api::sasl_authenticate::SaslAuthenticate;
+use super::api::sasl_handshake::SaslHandshake;
+use super::connection::{CallError, Connection, Limits, SessionAt};
 use super::requests::RequestCounts;
+use super::security::{Clues, Held, Keyring, Security};
 use super::transport::{Address, dial};
 use crate::model::BrokerId;
 
@@ -64,12 +67,22 @@ pub(crate) struct Line {
 enum Slot {
     #[default]
     Untried,
-    Open(Connection, Instant),
+    Open(Opened),
     Resting {
         failures: u32,
         until: Instant,
         last: CallError,
+        /// The material it was tried with.
+        generation: u64,
     },
+}
+
+#[derive(Clone, Debug)]
+struct Opened {
+    connection: Connection,
+    since: Instant,
+    /// The material it was opened with.
+    generation: u64,
 }
 
 type Slots = BTreeMap<(Peer, Lane), Arc<Mutex<Slot>>>;
@@ -80,16 +93,21 @@ pub(crate) struct Pool {
     connect_timeout: Duration,
     pub(crate) counts: Arc<RequestCounts>,
     slots: Mutex<Slots>,
+    keyring: Keyring,
 }
 
 const FIRST_REST: Duration = Duration::from_millis(250);
 /// Short beside any interval between turns: a broker that is back is to be seen by the next one.
 const LONGEST_REST: Duration = Duration::from_secs(2);
+/// Many accounts are locked after some wrong passwords in a row. Changed files end it at once.
+const REFUSED_REST: Duration = Duration::from_secs(10);
 
 impl Pool {
-    pub(crate) fn new(limits: Limits, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(limits: Limits, connect_timeout: Duration, security: Security) -> Self {
         let counts = RequestCounts::new(&[
             ApiVersions::NAME,
+            SaslHandshake::NAME,
+            SaslAuthenticate::NAME,
             Metadata::NAME,
             ListGroups::NAME,
             DescribeGroups::NAME,
@@ -99,7 +117,13 @@ impl Pool {
             OffsetForLeaderEpoch::NAME,
             DescribeConfigs::NAME,
         ]);
-        Self { limits, connect_timeout, counts: Arc::new(counts), slots: Mutex::default() }
+        Self {
+            limits,
+            connect_timeout,
+            counts: Arc::new(counts),
+            slots: Mutex::default(),
+            keyring: Keyring::new(security),
+        }
     }
 
     /// A sound connection, opened now where there is none.
@@ -111,21 +135,30 @@ impl Pool {
         let slot = Arc::clone(self.slots.lock().await.entry((peer.clone(), lane)).or_default());
         // Whoever comes while another opens it waits for that one's result.
         let mut slot = timeout_at(deadline, slot.lock()).await.map_err(|_| CallError::TimedOut)?;
+        let held = self.keyring.held();
         let failures = match &*slot {
-            Slot::Open(connection, since) if connection.is_sound() => {
-                return Ok(Line { connection: connection.clone(), since: *since, fresh: false });
+            Slot::Open(opened) if opened.generation == held.generation && opened.connection.is_sound() => {
+                if renewed(&opened.connection, &held, deadline).await {
+                    let Opened { connection, since, .. } = opened.clone();
+                    return Ok(Line { connection, since, fresh: false });
+                }
+                0
             }
-            Slot::Resting { until, last, .. } if Instant::now() < *until => return Err(last.clone()),
+            Slot::Resting { until, last, generation, .. }
+                if *generation == held.generation && Instant::now() < *until =>
+            {
+                return Err(last.clone());
+            }
             Slot::Resting { failures, .. } => *failures,
-            Slot::Open(..) | Slot::Untried => 0,
+            Slot::Open(_) | Slot::Untried => 0,
         };
-        match self.open(peer, deadline).await {
+        match self.open(peer, &held, deadline).await {
             Ok(connection) => {
                 if failures > 0 {
                     info!(address = %peer.address(), "broker answers again");
                 }
                 let since = Instant::now();
-                *slot = Slot::Open(connection.clone(), since);
+                *slot = Slot::Open(Opened { connection: connection.clone(), since, generation: held.generation });
                 Ok(Line { connection, since, fresh: true })
             }
             // The time was ours to run out, not the broker's: it does not rest for that.
@@ -134,8 +167,12 @@ impl Pool {
                 if failures == 0 {
                     warn!(address = %peer.address(), %error, "broker cannot be asked");
                 }
-                let until = Instant::now() + rest(failures, jitter());
-                *slot = Slot::Resting { failures: failures.saturating_add(1), until, last: error.clone() };
+                let rest = match &error {
+                    CallError::Refused(_) => REFUSED_REST,
+                    _ => rest(failures, jitter()),
+                };
+                let (until, generation) = (Instant::now() + rest, held.generation);
+                *slot = Slot::Resting { failures: failures.saturating_add(1), until, last: error.clone(), generation };
                 Err(error)
             }
         }
@@ -146,11 +183,37 @@ impl Pool {
         self.slots.lock().await.retain(|(peer, _), _| peers.contains(peer));
     }
 
-    async fn open(&self, peer: &Peer, deadline: Instant) -> Result<Connection, CallError> {
+    /// Looks whether the files of certificates and passwords have changed; what is put from then on goes by the new ones.
+    pub(crate) async fn look_at_files(&self) {
+        self.keyring.look().await;
+    }
+
+    async fn open(&self, peer: &Peer, held: &Held, deadline: Instant) -> Result<Connection, CallError> {
         let deadline = deadline.min(Instant::now() + self.connect_timeout);
-        let dialled = timeout_at(deadline, dial(peer.address())).await.map_err(|_| CallError::TimedOut)?;
-        let stream = dialled.map_err(|error| CallError::Unreachable(error.to_string()))?;
-        Connection::open(stream, self.limits.clone(), Arc::clone(&self.counts), deadline).await
+        let material = held.material.as_ref().map_err(|why| CallError::Refused(why.clone()))?;
+        let tls = material.tls.as_ref();
+        let dialled = timeout_at(deadline, dial(peer.address(), tls)).await;
+        let stream = dialled.map_err(|_| CallError::TimedOut)??;
+        let login = material.login.as_ref();
+        let certificate = tls.is_some_and(|tls| tls.has_certificate);
+        let clues = Clues { tls: tls.is_some(), certificate, sasl: login.is_some() };
+        Connection::open(stream, (login, clues), self.limits.clone(), Arc::clone(&self.counts), deadline).await
+    }
+}
+
+/// True when a connection's session holds, if need be by saying again who we are.
+async fn renewed(connection: &Connection, held: &Held, deadline: Instant) -> bool {
+    let login = held.material.as_ref().ok().and_then(|material| material.login.as_ref());
+    match (connection.session_at(Instant::now()), login) {
+        (SessionAt::Good, _) => true,
+        (SessionAt::ToRenew, Some(login)) => match connection.renew(login, deadline).await {
+            Ok(()) => true,
+            Err(error) => {
+                debug!(%error, "a session is not renewed, so the connection is made anew");
+                false
+            }
+        },
+        (SessionAt::ToRenew, None) | (SessionAt::Over, _) => false,
     }
 }
 
@@ -186,7 +249,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
-        let pool = Pool::new(limits, Duration::from_secs(60));
+        let pool = Pool::new(limits, Duration::from_secs(60), Security::default());
         let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
         let over = Instant::now();
         for deadline in [over, over + Duration::from_millis(20)] {
@@ -205,7 +268,7 @@ mod tests {
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
         let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
-        let pool = Pool::new(limits, Duration::from_secs(2));
+        let pool = Pool::new(limits, Duration::from_secs(2), Security::default());
         let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
         let soon = Instant::now() + Duration::from_secs(5);
         let refused = pool.line(&peer, Lane::Poll, soon).await.expect_err("nobody listens");

@@ -31,6 +31,7 @@ impl Cluster {
     pub async fn snapshot(&mut self, scope: &Scope) -> ClusterSnapshot {
         let began = self.shared.clock.now();
         let options = &self.shared.options;
+        self.shared.pool.look_at_files().await;
         let view = self.shared.view();
         let mut turn = Turn::new(&self.shared.pool, Lane::Poll, options.request_timeout, self.shared.deadline());
         turn.admit(view.addresses.clone());

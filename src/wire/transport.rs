@@ -6,6 +6,9 @@ use std::str::FromStr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::connection::CallError;
+use super::security::Tls;
+
 /// A stream to a broker, secured or plain.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -45,11 +48,15 @@ impl FromStr for Address {
     }
 }
 
-/// Connects to a broker in plaintext.
-pub(crate) async fn dial(address: &Address) -> std::io::Result<Box<dyn Stream>> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(Box::new(stream))
+/// Connects to a broker, by TLS where it is given.
+pub(crate) async fn dial(address: &Address, tls: Option<&Tls>) -> Result<Box<dyn Stream>, CallError> {
+    let unreachable = |error: std::io::Error| CallError::Unreachable(error.to_string());
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(unreachable)?;
+    stream.set_nodelay(true).map_err(unreachable)?;
+    Ok(match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.secure(&address.host, stream).await.map_err(CallError::Refused)?),
+    })
 }
 
 #[cfg(test)]

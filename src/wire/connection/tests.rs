@@ -68,7 +68,10 @@ fn counts() -> Arc<RequestCounts> {
 async fn connected() -> (Connection, Broker) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let mut broker = Broker(theirs);
-    let (connection, ()) = tokio::join!(Connection::open(Box::new(ours), limits(), counts(), soon()), broker.greet());
+    let (connection, ()) = tokio::join!(
+        Connection::open(Box::new(ours), (None, Clues::default()), limits(), counts(), soon()),
+        broker.greet()
+    );
     (connection.expect("it was greeted"), broker)
 }
 
@@ -77,7 +80,9 @@ async fn opened_against(answer: &[u8]) -> CallError {
     let mut broker = Broker(theirs);
     broker.bytes(answer).await;
     broker.0.shutdown().await.expect("the other end is open");
-    Connection::open(Box::new(ours), limits(), counts(), soon()).await.expect_err("it was not greeted")
+    Connection::open(Box::new(ours), (None, Clues::default()), limits(), counts(), soon())
+        .await
+        .expect_err("it was not greeted")
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +132,11 @@ async fn a_hung_broker_holds_no_more_than_the_requests_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn a_broken_connection_fails_everybody_at_once() {
     let cases: [(&str, &[u8], &str); 5] = [
-        ("closed", &[], "connection lost: closed by the broker (early eof)"),
+        (
+            "closed",
+            &[],
+            "connection lost: closed by the broker behind its first answer: does this port want SASL? (early eof)",
+        ),
         ("cut frame", &[0, 0, 0, 9, 0, 0], "connection lost: closed by the broker after 2 of 9 bytes"),
         ("wrong correlation id", &[0, 0, 0, 4, 0, 0, 0, 99], "garbled: an answer to Some(99) in place of 1"),
         ("too short for an id", &[0, 0, 0, 3, 0, 0, 0], "garbled: length 3: an answer has 4 to 1048576 bytes"),
@@ -214,7 +223,8 @@ async fn an_older_broker_is_asked_in_its_own_version() {
         let list_groups = ApiVersion::default().with_api_key(16).with_max_version(1);
         broker.answer(correlation, &ApiVersionsResponse::default().with_api_keys(vec![list_groups]), 0).await;
     };
-    let (connection, ()) = tokio::join!(Connection::open(Box::new(ours), limits(), counts(), soon()), old);
+    let (connection, ()) =
+        tokio::join!(Connection::open(Box::new(ours), (None, Clues::default()), limits(), counts(), soon()), old);
     assert_eq!(connection.expect("greeted").version::<ListGroups>(), Ok(1));
 }
 
