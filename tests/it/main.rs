@@ -34,3 +34,4 @@ mod placement;
 mod proxy;
 mod rereads;
 mod scoreboard;
+mod security;

@@ -20,6 +20,8 @@ pub(crate) enum Operation {
     All,
     Read,
     Write,
+    Describe,
+    DescribeConfigs,
 }
 
 impl Operation {
@@ -28,6 +30,46 @@ impl Operation {
             Self::All => 2,
             Self::Read => 3,
             Self::Write => 4,
+            Self::Describe => 8,
+            Self::DescribeConfigs => 10,
+        }
+    }
+}
+
+/// Something a user is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Acl {
+    /// On what.
+    pub(crate) resource: Resource,
+    /// Its name, `*` for all of them, or with [`Resource::TransactionalIds`] and [`Resource::Groups`] a beginning.
+    pub(crate) name: &'static str,
+    pub(crate) operation: Operation,
+}
+
+/// What an ACL may be on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Topic,
+    Group,
+    /// The groups that begin so.
+    Groups,
+    Cluster,
+    TransactionalId,
+    /// The transactional ids that begin so.
+    TransactionalIds,
+}
+
+impl Resource {
+    /// The codes of its type and of its kind of pattern.
+    fn codes(self) -> (i8, i8) {
+        const PREFIXED: i8 = 4;
+        match self {
+            Self::Topic => (TOPIC, LITERAL),
+            Self::Group => (3, LITERAL),
+            Self::Groups => (3, PREFIXED),
+            Self::Cluster => (4, LITERAL),
+            Self::TransactionalId => (5, LITERAL),
+            Self::TransactionalIds => (5, PREFIXED),
         }
     }
 }
@@ -94,6 +136,45 @@ impl Client {
         let request = CreateAclsRequest::default().with_creations(vec![acl]);
         for created in self.ask_any("CreateAcls", 3, &request).await?.results {
             accepted_or("CreateAcls", created.error_code, created.error_message.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Allows a user something.
+    pub(crate) async fn grant(&self, user: &str, acls: &[Acl]) -> Result<(), Error> {
+        let creations = acls.iter().map(|acl| {
+            let (resource, pattern) = acl.resource.codes();
+            AclCreation::default()
+                .with_resource_type(resource)
+                .with_resource_name(text(acl.name))
+                .with_resource_pattern_type(pattern)
+                .with_principal(text(&format!("User:{user}")))
+                .with_host(text("*"))
+                .with_operation(acl.operation.code())
+                .with_permission_type(ALLOW)
+        });
+        let request = CreateAclsRequest::default().with_creations(creations.collect());
+        for created in self.ask_any("CreateAcls", 3, &request).await?.results {
+            accepted_or("CreateAcls", created.error_code, created.error_message.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a user was allowed.
+    pub(crate) async fn revoke(&self, user: &str, acl: &Acl) -> Result<(), Error> {
+        let (resource, pattern) = acl.resource.codes();
+        let filter = DeleteAclsFilter::default()
+            .with_resource_type_filter(resource)
+            .with_resource_name_filter(Some(text(acl.name)))
+            .with_pattern_type_filter(pattern)
+            .with_principal_filter(Some(text(&format!("User:{user}"))))
+            .with_host_filter(None)
+            .with_operation(acl.operation.code())
+            .with_permission_type(ALLOW);
+        let request = DeleteAclsRequest::default().with_filters(vec![filter]);
+        for deleted in self.ask_any("DeleteAcls", 3, &request).await?.filter_results {
+            accepted_or("DeleteAcls", deleted.error_code, deleted.error_message.as_ref())?;
+            assert_eq!(deleted.matching_acls.len(), 1, "{acl:?} was granted");
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ impl Broker {
     /// A broker that does not run yet, with its properties written to `directory`.
     pub(crate) fn new(id: i32, port: u16, directory: PathBuf, properties: &[(String, String)]) -> Result<Self, Error> {
         let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        std::fs::create_dir(&directory)
+        std::fs::create_dir_all(&directory)
             .and_then(|()| std::fs::write(directory.join("server.properties"), text))
             .map_err(Error::system(format!("write {}/server.properties", directory.display())))?;
         Ok(Self { id, port, directory, child: None, stopped: false })

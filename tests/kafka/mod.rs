@@ -26,6 +26,7 @@ mod place;
 mod properties;
 pub(crate) mod proxy;
 mod recipe;
+pub(crate) mod secured;
 mod surgery;
 mod workload;
 
@@ -33,7 +34,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use admin::{Operation, quorum_leader};
+pub(crate) use admin::{Acl, Operation, Resource, quorum_leader};
 use broker::Broker;
 pub(crate) use broker::spawn_for_life;
 pub(crate) use client::{Client, Partition};
@@ -66,6 +67,8 @@ pub(crate) struct Options {
     pub(crate) internal_ports: BTreeMap<i32, u16>,
     /// Port of the one dedicated controller as these nodes are told it: where a proxy of the test listens.
     pub(crate) controller_ports: BTreeMap<i32, u16>,
+    /// Listeners with TLS and SASL beside the plain ones, for at most three brokers.
+    pub(crate) secured: Option<secured::Secured>,
     /// Further properties of every broker; they win over the harness's own.
     pub(crate) properties: Vec<(String, String)>,
 }
@@ -82,6 +85,7 @@ impl Default for Options {
             advertised_ports: BTreeMap::new(),
             internal_ports: BTreeMap::new(),
             controller_ports: BTreeMap::new(),
+            secured: None,
             properties: Vec::new(),
         }
     }
@@ -111,7 +115,8 @@ impl Cluster {
 
     /// As [`start`](Self::start); `before` sees the ports before anything runs, to aim proxies between the brokers.
     pub(crate) async fn start_after(options: Options, before: impl Fn(&Self)) -> Result<Self, Error> {
-        assert!((1..=6).contains(&options.brokers), "a block of ports serves 1 to 6 brokers");
+        let most = if options.secured.is_some() { 3 } else { 6 };
+        assert!((1..=most).contains(&options.brokers), "a block of ports serves 1 to {most} brokers");
         let mut clashes = 0;
         loop {
             let mut cluster = Self::new(&options)?;
@@ -139,7 +144,7 @@ impl Cluster {
             .map(|index| {
                 let id = i32::from(index);
                 let directory = place.directory().join(id.to_string());
-                let properties = properties(options, &place, &voters, id, Some(index));
+                let properties = properties(options, &place, &voters, id, Some(index))?;
                 Ok((id, Broker::new(id, place.port(index), directory, &properties)?))
             })
             .collect::<Result<_, Error>>()?;
@@ -147,7 +152,7 @@ impl Cluster {
         let controllers = dedicated
             .map(|(id, port)| {
                 let directory = place.directory().join(id.to_string());
-                let properties = properties(options, &place, &voters, *id, None);
+                let properties = properties(options, &place, &voters, *id, None)?;
                 Ok((*id, Broker::new(*id, *port, directory, &properties)?))
             })
             .collect::<Result<_, Error>>()?;
@@ -218,6 +223,18 @@ impl Cluster {
     pub(crate) fn internal_port(&self, id: i32) -> u16 {
         // As `properties` lays them out.
         self.port(id) + 6
+    }
+
+    /// `bootstrap.servers` of a secured listener, by this name of the host.
+    pub(crate) fn secured_bootstrap(&self, listener: secured::Listener, host: &str) -> String {
+        let ports = self.ids().into_iter().map(|id| self.secured_port(listener, id));
+        ports.map(|port| format!("{host}:{port}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// The port of a broker's secured listener.
+    pub(crate) fn secured_port(&self, listener: secured::Listener, id: i32) -> u16 {
+        let index = u16::try_from(id).expect("ids of brokers are small");
+        self.place.port(listener.port(index))
     }
 
     /// The port of a dedicated controller.

@@ -1,7 +1,7 @@
 //! The properties of a broker under test: small, fast to notice, and without initiative of its own.
 
-use super::Options;
 use super::place::Place;
+use super::{Error, Options};
 
 /// The properties of one node: a broker (its number in the block of ports) or a dedicated controller (`None`).
 pub(super) fn properties(
@@ -10,7 +10,7 @@ pub(super) fn properties(
     voters: &[(i32, u16)],
     id: i32,
     index: Option<u16>,
-) -> Vec<(String, String)> {
+) -> Result<Vec<(String, String)>, Error> {
     let mut listeners = Vec::new();
     let mut advertised = Vec::new();
     if let Some(index) = index {
@@ -20,6 +20,12 @@ pub(super) fn properties(
         let told_inside = options.internal_ports.get(&id).copied().unwrap_or(internal);
         advertised.extend([format!("CLIENT://127.0.0.1:{told}"), format!("INTERNAL://127.0.0.1:{told_inside}")]);
     }
+    let secured = options.secured.as_ref().zip(index);
+    let secured = secured.map(|(secured, index)| secured.properties(place, id, index)).transpose()?.unwrap_or_default();
+    listeners.extend(secured.listeners);
+    advertised.extend(secured.advertised);
+    let plain = "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+    let protocols = [vec![plain], secured.protocols].concat().join(",");
     let votes = voters.iter().find(|(voter, _)| *voter == id);
     listeners.extend(votes.map(|(_, port)| format!("CONTROLLER://127.0.0.1:{port}")));
     let roles = match (index, votes) {
@@ -43,7 +49,7 @@ pub(super) fn properties(
         ("controller.listener.names", "CONTROLLER"),
         ("controller.quorum.voters", &quorum),
         ("listeners", &listeners),
-        ("listener.security.protocol.map", "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+        ("listener.security.protocol.map", &protocols),
         ("broker.session.timeout.ms", &session),
         ("broker.heartbeat.interval.ms", "500"),
         // Internal topics as small as they may be; three replicas, so that any one broker may go.
@@ -91,5 +97,5 @@ pub(super) fn properties(
     }
     let own = properties.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     // Of a key given twice a properties file keeps the last.
-    own.chain(options.properties.iter().cloned()).collect()
+    Ok(own.chain(secured.others).chain(options.properties.iter().cloned()).collect())
 }

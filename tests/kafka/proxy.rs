@@ -16,7 +16,7 @@ mod frame;
 mod pump;
 mod rule;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +48,8 @@ struct Shared {
     resets: watch::Sender<BTreeMap<i32, u64>>,
     connections: AtomicU64,
     requests: AtomicU64,
+    /// What was asked, by client id and api key.
+    asked: watch::Sender<BTreeSet<(String, i16)>>,
 }
 
 /// Connections to a broker, of all clients or of those whose client id begins with a text.
@@ -73,6 +75,7 @@ impl Proxy {
             resets: watch::Sender::default(),
             connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            asked: watch::Sender::default(),
         });
         let (mut ports, mut listeners) = (BTreeMap::new(), Vec::new());
         for broker in brokers {
@@ -135,6 +138,11 @@ impl Proxy {
     /// Connections taken so far.
     pub(crate) fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Who asked what so far, by client id and api key.
+    pub(crate) fn asked(&self) -> BTreeSet<(String, i16)> {
+        self.shared.asked.borrow().clone()
     }
 
     /// Requests seen so far.

@@ -98,6 +98,8 @@ impl Up {
             }
             is_new
         });
+        let asked = (request.client.to_owned(), request.api);
+        self.shared.asked.send_if_modified(|all| all.insert(asked));
         let releases = self.waiting.as_ref().is_some_and(|(applied, _)| applied.is_of_kind(&request));
         if releases && let Some((_, refusal)) = self.waiting.take() {
             self.note(Note::Made(refusal));
