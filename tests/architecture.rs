@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("askama_web", &["web"]),
     ("prometheus", &["metrics"]),
     ("tokio_cron_scheduler", &["schedule.rs"]),
-    ("reqwest", &["notify"]),
+    ("reqwest", &["notify", "wire/security/oidc.rs"]),
     ("rustls", &["notify", "wire/security"]),
     ("tokio_rustls", &["wire/security"]),
     ("rustls_native_certs", &["wire/security"]),

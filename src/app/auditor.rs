@@ -22,10 +22,11 @@ use super::view::{AuditView, Beside, Viewer};
 use crate::audit::{CanaryClass, Event, Incarnation, Isolation, Ledger, Lineage, SloOptions, Step, fitness, placement};
 use crate::canary::topic::TopicPlan;
 use crate::canary::{
-    Canary, CanaryError, CanaryLinkOptions, ReadStart, ReaderCommand, ReaderNotice, Standstill, TransactionMix,
+    Canary, CanaryError, CanaryLinkOptions, Connection, ReadStart, ReaderCommand, ReaderNotice, Standstill,
+    TransactionMix,
 };
 use crate::clock::Clock;
-use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, Properties, TopicId, TopicName};
+use crate::model::{BrokerId, ClusterName, LeaderEpoch, Moment, Offset, PartitionId, TopicId, TopicName};
 use crate::store::Store;
 
 /// Events that may wait; beyond it librdkafka's threads wait, and records stay in its queues.
@@ -45,7 +46,9 @@ pub(super) struct Parts {
     pub(super) rate: f64,
     pub(super) slo: SloOptions,
     pub(super) create_topic: bool,
-    pub(super) kafka: Properties,
+    pub(super) kafka: Connection,
+    /// Grows whenever certificates or passwords were read anew: the canary's clients are made anew then.
+    pub(super) credentials: watch::Receiver<u64>,
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) ledger: Ledger,
@@ -64,6 +67,11 @@ pub(super) struct Parts {
 /// The running canary.
 struct Link {
     canary: Arc<Canary>,
+}
+
+/// Who sends by whatever canary runs: what is reserved and not sent outlives a canary.
+struct Sending {
+    canary: watch::Sender<Option<Arc<Canary>>>,
     blocks: mpsc::UnboundedSender<Block>,
     pacer: JoinHandle<()>,
 }
@@ -71,6 +79,7 @@ struct Link {
 pub(super) struct Auditor {
     parts: Parts,
     link: Option<Link>,
+    sending: Option<Sending>,
     events: Option<mpsc::Receiver<(Event, Moment)>>,
     notices: Option<mpsc::Receiver<(Isolation, ReaderNotice)>>,
     /// What each reader read of each partition: the first offset of each leader epoch.
@@ -109,6 +118,7 @@ impl Auditor {
         Self {
             parts,
             link: None,
+            sending: None,
             events: None,
             notices: None,
             read_epochs: BTreeMap::new(),
@@ -141,6 +151,7 @@ impl Auditor {
                 (isolation, notice) = next_of(&mut self.notices) => self.notice(isolation, notice),
                 Some(sighting) = self.parts.sightings.recv() => self.sighted(sighting).await,
                 answer = self.answers.next() => self.answered(answer),
+                () = changed(&mut self.parts.credentials) => self.connect_anew().await,
                 _ = looks.tick() => self.look().await,
             }
         }
@@ -324,10 +335,19 @@ impl Auditor {
             transactions: TransactionMix::default(),
         };
         let canary = Arc::new(Canary::start(&options, parts.clock, events, notices)?);
+        self.events = Some(received);
+        self.notices = Some(noticed);
+        self.link = Some(Link { canary: Arc::clone(&canary) });
+        if let Some(sending) = &self.sending {
+            sending.canary.send_replace(Some(canary));
+            return Ok(());
+        }
+        let (canary, current) = watch::channel(Some(canary));
         // Reservations bound it: one and a half blocks a class and partition.
         let (blocks, ready) = mpsc::unbounded_channel();
+        let parts = &self.parts;
         let pacer = Pacer {
-            canary: Arc::clone(&canary),
+            canary: current,
             clock: parts.clock,
             lineage: parts.lineage,
             incarnation: parts.incarnation,
@@ -335,10 +355,51 @@ impl Auditor {
             topic_id: self.topic_id.subscribe(),
             blocks: ready,
         };
-        self.link = Some(Link { canary, blocks, pacer: tokio::spawn(pacer.run()) });
-        self.events = Some(received);
-        self.notices = Some(noticed);
+        self.sending = Some(Sending { canary, blocks, pacer: tokio::spawn(pacer.run()) });
         Ok(())
+    }
+
+    /// Ends the canary, with its outcomes in, and starts one that reads its certificates and passwords again.
+    async fn connect_anew(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        tracing::info!("certificates or passwords have changed: the canary's clients are made anew");
+        if let Some(sending) = &self.sending {
+            sending.canary.send_replace(None);
+        }
+        // What was asked is asked again.
+        self.answers.end().await;
+        self.creating = false;
+        self.joining.clear();
+        self.stop(link).await;
+        self.parts.fresh = false;
+        let partitions: Vec<PartitionId> = std::mem::take(&mut self.read).into_iter().collect();
+        self.read_also(&partitions).await;
+    }
+
+    /// Stops the readers at once and the producers when their outcomes are in.
+    async fn stop(&mut self, link: Link) {
+        drop(self.notices.take());
+        let stopping = tokio::spawn(async move {
+            let mut canary = link.canary;
+            // The pacer may be about to send.
+            for _ in 0..100 {
+                canary = match Arc::try_unwrap(canary) {
+                    Ok(canary) => {
+                        canary.stop(Duration::from_secs(3)).await;
+                        return;
+                    }
+                    Err(in_use) => in_use,
+                };
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tracing::warn!("the canary is still in use");
+        });
+        if let Some(mut events) = self.events.take() {
+            while let Some((event, at)) = events.recv().await {
+                self.apply(event, at);
+            }
+        }
+        stopping.await.ok();
     }
 
     /// Questions, reservations, the flush, and what readers see.
@@ -404,9 +465,9 @@ impl Auditor {
 
     /// Lets the pacer send what is reserved on disk.
     fn hand_over(&self, blocks: Vec<Block>) {
-        let Some(link) = &self.link else { return };
+        let Some(sending) = &self.sending else { return };
         for block in blocks {
-            if link.blocks.send(block).is_err() {
+            if sending.blocks.send(block).is_err() {
                 tracing::error!("the pacer takes no more sequences");
             }
         }
@@ -415,11 +476,10 @@ impl Auditor {
     /// Sends no more, waits for outcomes, gives back what was reserved, and writes the rest.
     async fn end(&mut self) {
         self.topic_id.send_replace(None);
-        if let Some(link) = self.link.take() {
-            // Nobody asks any more: what a question holds of the canary is let go.
-            self.answers.end().await;
-            let Link { canary, blocks, mut pacer } = link;
-            drop((blocks, self.notices.take()));
+        // Nobody asks any more: what a question holds of the canary is let go.
+        self.answers.end().await;
+        if let Some(Sending { canary, blocks, mut pacer }) = self.sending.take() {
+            drop((canary, blocks, self.notices.take()));
             // The pacer may wait for room for its events: they are received meanwhile.
             loop {
                 tokio::select! {
@@ -432,17 +492,9 @@ impl Auditor {
                     event = next_of(&mut self.events) => self.note(event),
                 }
             }
-            let stopping = tokio::spawn(async move {
-                if let Ok(canary) = Arc::try_unwrap(canary).map_err(|_| tracing::warn!("the canary is still in use")) {
-                    canary.stop(Duration::from_secs(3)).await;
-                }
-            });
-            if let Some(mut events) = self.events.take() {
-                while let Some((event, at)) = events.recv().await {
-                    self.apply(event, at);
-                }
+            if let Some(link) = self.link.take() {
+                self.stop(link).await;
             }
-            stopping.await.ok();
             for class in self.parts.classes.clone() {
                 for partition in self.read.clone() {
                     self.flusher.journal.note(self.parts.clock.now(), || Step::Released { class, partition });
@@ -452,6 +504,13 @@ impl Auditor {
         }
         let now = self.parts.clock.now();
         self.flusher.finish(&mut self.parts.ledger, now).await;
+    }
+}
+
+/// The next change; never, once there can be none.
+pub(super) async fn changed(of: &mut watch::Receiver<u64>) {
+    if of.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

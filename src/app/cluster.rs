@@ -18,15 +18,18 @@ use super::tick::Turns;
 use super::view::AuditView;
 use crate::alert::{self, AlertBook};
 use crate::audit::{CanaryClass, Incarnation, Ledger, LedgerOptions, Lineage, Objectives, SloOptions};
+use crate::canary::{BearerToken, Connection, TokenSource};
 use crate::clock::Clock;
 use crate::config::{ClusterConfig, Config, SloConfig};
 use crate::finding::{self, CanaryNeeds, FindingBook, JudgeOptions};
-use crate::model::{ClusterName, GroupType, Timestamp, TopicName};
+use crate::model::{ClusterName, GroupType, Secret, Timestamp, TopicName};
 use crate::observe::{self, CommitPoint, HighWatermarkPoint, History, Restored};
 use crate::publish::Totals;
 use crate::store::Store;
 use crate::wire;
 
+/// How long the canary waits for a token.
+const TOKEN_WITHIN: Duration = Duration::from_secs(10);
 /// Closed findings and resolved alerts that a start takes over.
 const CLOSED_KEPT: u32 = 1_000;
 /// Turns that may wait to be judged.
@@ -69,15 +72,17 @@ pub(super) async fn start(
     let (view, audit) = watch::channel(AuditView::default());
     let questions = watch::Sender::new(Vec::new());
 
+    let connection = connection(config, &wire, clock);
     if let Some(topic) = &canary_topic {
         let prover = Prover { witness: wire.witness(), topic: topic.clone(), clock };
-        let parts = auditor(config, &cluster, topic, store, clock, prover, sighted, view, stop.clone());
+        let connection = (connection.clone(), wire.credentials());
+        let parts = auditor(config, connection, &cluster, topic, store, clock, prover, sighted, view, stop.clone());
         let auditor = Auditor::new(parts.await.context("the canary's ledger")?).run();
         tasks.push(guarded("auditor", auditor, stop.clone(), failed.clone()));
     }
     let (group, measured) = watch::channel(GroupView::default());
     if let Some(topic) = canary_topic.clone().filter(|_| config.canary.group_probe) {
-        let probe = group_probe::run(config.kafka.clone(), topic, clock, group, stop.clone());
+        let probe = group_probe::run((connection, wire.credentials()), topic, clock, group, stop.clone());
         tasks.push(guarded("group probe", probe, stop.clone(), failed.clone()));
     }
     let turns =
@@ -119,6 +124,25 @@ pub(crate) fn wire_options(config: &ClusterConfig) -> wire::Options {
     }
 }
 
+/// How the canary's clients reach a cluster: by the same section, with the tokens of the poll plane.
+fn connection(config: &ClusterConfig, wire: &wire::Cluster, clock: Clock) -> Connection {
+    let tokens = wire.tokens().map(|tokens| {
+        let runtime = tokio::runtime::Handle::current();
+        TokenSource::new(move || {
+            // Called on the canary's own threads.
+            let wanted = runtime.block_on(async { tokio::time::timeout(TOKEN_WITHIN, tokens.token()).await });
+            let token = wanted.map_err(|_| "no token came in time".to_owned())??;
+            Ok(BearerToken {
+                text: Secret::new(token.reveal().to_owned()),
+                // librdkafka wants a name, and sends none.
+                principal: if token.principal.is_empty() { "kustody".to_owned() } else { token.principal.clone() },
+                expires_ms: token.expires_ms(clock.wall()),
+            })
+        })
+    });
+    Connection { properties: config.kafka.clone(), tokens: tokens.unwrap_or_default() }
+}
+
 /// What the canary's classes are to keep, and how often they send.
 pub(crate) fn slo_options(config: &ClusterConfig) -> SloOptions {
     let SloConfig { availability, freshness, durability, exactness, order } = config.canary.slo;
@@ -131,6 +155,7 @@ pub(crate) fn slo_options(config: &ClusterConfig) -> SloOptions {
 #[expect(clippy::too_many_arguments, reason = "it is the wiring of one task, read once")]
 async fn auditor(
     config: &ClusterConfig,
+    (kafka, credentials): (Connection, watch::Receiver<u64>),
     cluster: &ClusterName,
     topic: &TopicName,
     store: &Store,
@@ -165,7 +190,8 @@ async fn auditor(
         rate: config.canary.rate,
         slo: slo_options(config),
         create_topic: config.canary.create_topic,
-        kafka: config.kafka.clone(),
+        kafka,
+        credentials,
         clock,
         store: store.clone(),
         ledger,

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::auditor::changed;
 use crate::audit::{Latency, Recent};
-use crate::canary::{GroupProbe, GroupSample, Pace};
+use crate::canary::{Connection, GroupProbe, GroupSample, Pace};
 use crate::clock::Clock;
-use crate::model::{Properties, TopicName};
+use crate::model::TopicName;
 use crate::publish::{Histogram, PublishedGroupProbe};
 
 /// Samples that may wait.
@@ -72,7 +73,7 @@ impl Kept {
 
 /// Runs the probe until told to stop. A probe that cannot run says so, and harms nothing else.
 pub(super) async fn run(
-    kafka: Properties,
+    (kafka, mut credentials): (Connection, watch::Receiver<u64>),
     topic: TopicName,
     clock: Clock,
     view: watch::Sender<GroupView>,
@@ -80,23 +81,32 @@ pub(super) async fn run(
 ) {
     let (told, mut samples) = mpsc::channel(SAMPLES_WAITING);
     let mut kept = Kept::default();
-    let probe = GroupProbe::start(&kafka, topic, Pace::default(), clock, told);
-    if let Err(error) = &probe {
-        kept.take(GroupSample::Failing(error.to_string()));
-    }
-    view.send_replace(kept.view());
+    let mut probe = GroupProbe::start(&kafka, topic.clone(), Pace::default(), clock, told.clone());
     loop {
+        if let Err(error) = &probe {
+            kept.take(GroupSample::Failing(error.to_string()));
+        }
+        view.send_replace(kept.view());
         tokio::select! {
             () = stop.cancelled() => break,
+            () = changed(&mut credentials) => {
+                if let Ok(former) = probe {
+                    end(former).await;
+                }
+                probe = GroupProbe::start(&kafka, topic.clone(), Pace::default(), clock, told.clone());
+            }
             Some(sample) = samples.recv() => {
                 kept.take(sample);
-                view.send_replace(kept.view());
             }
         }
     }
-    if let Ok(probe) = probe
-        && tokio::time::timeout(LEAVE_WITHIN, probe.stop()).await.is_err()
-    {
+    if let Ok(probe) = probe {
+        end(probe).await;
+    }
+}
+
+async fn end(probe: GroupProbe) {
+    if tokio::time::timeout(LEAVE_WITHIN, probe.stop()).await.is_err() {
         tracing::debug!("the group probe did not leave in time; its session will time out");
     }
 }

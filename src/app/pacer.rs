@@ -23,7 +23,8 @@ pub(super) struct Block {
 
 /// Who sends, and as whom.
 pub(super) struct Pacer {
-    pub(super) canary: Arc<Canary>,
+    /// By what it sends; none while its clients are made anew.
+    pub(super) canary: watch::Receiver<Option<Arc<Canary>>>,
     pub(super) clock: Clock,
     pub(super) lineage: Lineage,
     pub(super) incarnation: Incarnation,
@@ -49,6 +50,7 @@ impl Pacer {
                 }
                 _ = ticks.tick() => {
                     let Some(topic_id) = *self.topic_id.borrow() else { continue };
+                    let Some(canary) = self.canary.borrow().clone() else { continue };
                     for ((class, partition), ranges) in &mut ready {
                         let Some(sequence) = next(ranges) else { continue };
                         let key = RecordKey {
@@ -57,7 +59,7 @@ impl Pacer {
                         let record = CanaryRecord {
                             topic_id, lineage: self.lineage, key, sent_at: self.clock.wall(),
                         };
-                        if let Err(error) = self.canary.send(&record).await {
+                        if let Err(error) = canary.send(&record).await {
                             // A producer that is being replaced took nothing: the sequence is not used up, or its lane
                             // would wait for ever for the outcome of what was never sent.
                             if matches!(error, SendRefused::NotRunning) {

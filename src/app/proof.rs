@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 
 use crate::audit::{Event, Isolation, Question, Reread};
 use crate::canary::topic::{self, TopicPlan};
-use crate::canary::{Canary, RereadQuestion};
+use crate::canary::{Canary, Connection, RereadQuestion};
 use crate::clock::Clock;
-use crate::model::{LeaderEpoch, Moment, Offset, PartitionId, Properties, Reading, TopicName};
+use crate::model::{LeaderEpoch, Moment, Offset, PartitionId, Reading, TopicName};
 use crate::wire::{TermEnds, Witness};
 
 /// How long a re-read on a fresh connection may take.
@@ -180,7 +180,7 @@ impl Answers {
         });
     }
 
-    pub(super) fn create_topic(&mut self, kafka: Properties, plan: TopicPlan) {
+    pub(super) fn create_topic(&mut self, kafka: Connection, plan: TopicPlan) {
         self.tasks.spawn(async move {
             let made = topic::create(&kafka, &plan, CREATE_WITHIN).await;
             Answer::Created(made.map(|_| ()).map_err(|error| error.to_string()))

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
 use super::CanaryError;
+use super::connection::{Connection, TokenSource};
 use crate::audit::{CanaryClass, Isolation};
 use crate::model::Properties;
 
@@ -184,8 +185,8 @@ pub(crate) fn properties(kafka: &Properties, role: Role) -> BTreeMap<String, Str
 }
 
 /// The configuration of a client of this role.
-pub(crate) fn config(kafka: &Properties, role: Role) -> ClientConfig {
-    let mut config: ClientConfig = properties(kafka, role).into_iter().collect();
+pub(crate) fn config(kafka: &Connection, role: Role) -> ClientConfig {
+    let mut config: ClientConfig = properties(&kafka.properties, role).into_iter().collect();
     // tracing's filter decides; without this librdkafka asks the `log` crate, which nobody set up.
     config.set_log_level(RDKafkaLogLevel::Info);
     config
@@ -203,7 +204,7 @@ pub fn problems(kafka: &Properties) -> Vec<String> {
         }
     }
     // No client is made, so nothing is connected.
-    if let Err(error) = config(kafka, Role::Admin).create_native_config() {
+    if let Err(error) = config(&kafka.clone().into(), Role::Admin).create_native_config() {
         problems.push(CanaryError::from(error).to_string());
     }
     problems
@@ -223,10 +224,16 @@ pub(crate) fn log_line(client: &str, level: RDKafkaLogLevel, facility: &str, tex
 }
 
 /// The context of a client that has nothing to tell but its log, under this name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Quiet(pub(crate) &'static str);
+#[derive(Clone, Debug)]
+pub(crate) struct Quiet(pub(crate) &'static str, pub(crate) TokenSource);
 
 impl ClientContext for Quiet {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.1.token()
+    }
+
     /// Such a client lives for one question, and its answer says what went wrong: a line for each of them, from each
     /// broker that is down, would flood the log just when a loss is being proven.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -262,7 +269,7 @@ mod tests {
     #[test]
     fn librdkafka_accepts_every_property_of_ours() {
         for role in ROLES {
-            let config = config(&section(&[("bootstrap.servers", "127.0.0.1:9092")]), role);
+            let config = config(&section(&[("bootstrap.servers", "127.0.0.1:9092")]).into(), role);
             assert!(config.create_native_config().is_ok(), "{role:?}");
         }
     }

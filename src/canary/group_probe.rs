@@ -12,7 +12,7 @@
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
@@ -21,9 +21,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::CanaryError;
 use super::client::{Role, log_line, properties};
+use super::connection::{Connection, TokenSource};
 use crate::audit::PROBE_GROUP;
 use crate::clock::Clock;
-use crate::model::{Moment, Properties, TopicName};
+use crate::model::{Moment, TopicName};
 
 /// How long one poll serves librdkafka before the thread looks at anything else.
 const POLL: Duration = Duration::from_millis(100);
@@ -79,7 +80,7 @@ impl GroupProbe {
     /// # Errors
     /// See [`CanaryError`].
     pub fn start(
-        kafka: &Properties,
+        kafka: &Connection,
         topic: TopicName,
         pace: Pace,
         clock: Clock,
@@ -90,7 +91,7 @@ impl GroupProbe {
         config.create_native_config()?;
         let (stop, stops) = std_mpsc::channel();
         let (done, stopped) = oneshot::channel();
-        let probe = Probe { config, topic, pace, clock, samples, stops };
+        let probe = Probe { config, tokens: kafka.tokens.clone(), topic, pace, clock, samples, stops };
         std::thread::Builder::new()
             .name("canary-group".to_owned())
             .spawn(move || {
@@ -111,8 +112,8 @@ impl GroupProbe {
 }
 
 /// The operator's connection, and a member as applications have them.
-fn config(kafka: &Properties) -> ClientConfig {
-    let mut config: ClientConfig = properties(kafka, Role::Admin).into_iter().collect();
+fn config(kafka: &Connection) -> ClientConfig {
+    let mut config: ClientConfig = properties(&kafka.properties, Role::Admin).into_iter().collect();
     for (name, value) in [
         ("group.id", PROBE_GROUP),
         ("client.id", PROBE_GROUP),
@@ -139,6 +140,7 @@ enum Ended {
 /// The thread.
 struct Probe {
     config: ClientConfig,
+    tokens: TokenSource,
     topic: TopicName,
     pace: Pace,
     clock: Clock,
@@ -150,7 +152,8 @@ impl Probe {
     fn run(&self) {
         loop {
             let (told, moves) = std_mpsc::sync_channel(MOVES_WAITING);
-            let member = self.config.create_with_context(Member { told, clock: self.clock });
+            let member =
+                self.config.create_with_context(Member { told, clock: self.clock, tokens: self.tokens.clone() });
             let ended =
                 member.map_or_else(|error| Ended::Broken(error.to_string()), |member| self.serve(&member, &moves));
             match ended {
@@ -294,9 +297,16 @@ type Client = BaseConsumer<Member>;
 struct Member {
     told: std_mpsc::SyncSender<Move>,
     clock: Clock,
+    tokens: TokenSource,
 }
 
 impl ClientContext for Member {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         log_line("group probe", level, facility, text);
     }
@@ -341,8 +351,8 @@ mod tests {
     /// Longer than anything here takes on a busy machine.
     const LONG: Duration = Duration::from_secs(60);
 
-    fn section(bootstrap: &str) -> Properties {
-        [("bootstrap.servers", bootstrap)].into_iter().collect()
+    fn section(bootstrap: &str) -> Connection {
+        [("bootstrap.servers", bootstrap)].into_iter().collect::<crate::model::Properties>().into()
     }
 
     fn start(bootstrap: &str, pace: Pace) -> (GroupProbe, mpsc::Receiver<GroupSample>) {
@@ -357,6 +367,7 @@ mod tests {
         mock.create_topic("canary", 2, 1).expect("a topic");
         let bootstrap = mock.bootstrap_servers();
         let producer: BaseProducer = section(&bootstrap)
+            .properties
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect::<ClientConfig>()
@@ -408,7 +419,7 @@ mod tests {
     fn what_librdkafka_refuses_is_said_at_the_start() {
         let (told, _samples) = mpsc::channel(1);
         let mut wrong = section("127.0.0.1:1");
-        wrong.insert("no.such.property".to_owned(), "1".to_owned());
+        wrong.properties.insert("no.such.property".to_owned(), "1".to_owned());
         let error = GroupProbe::start(&wrong, "canary".into(), Pace::default(), Clock::start(), told);
         assert!(matches!(error, Err(CanaryError::Property { name, .. }) if name == "no.such.property"));
     }

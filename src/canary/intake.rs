@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -14,6 +14,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::log_line;
+use super::connection::TokenSource;
 use super::raw;
 use super::reader::Wake;
 use crate::audit::{CanaryRecord, Lineage, Unreadable, payload};
@@ -59,6 +60,7 @@ pub(super) struct Intake {
     condemned: Option<(String, Duration)>,
     texts: std_mpsc::Receiver<String>,
     config: ClientConfig,
+    tokens: TokenSource,
     topic: TopicName,
     lineage: Lineage,
     clock: Clock,
@@ -67,22 +69,33 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(
-        config: ClientConfig,
+        (config, tokens): (ClientConfig, TokenSource),
         topic: TopicName,
         lineage: Lineage,
         clock: Clock,
         wakes: std_mpsc::Sender<Wake>,
     ) -> Result<Self, KafkaError> {
-        let (client, texts) = client(&config)?;
+        let (client, texts) = client(&config, &tokens)?;
         let client = Some(client);
-        Ok(Self { queues: BTreeMap::new(), client, condemned: None, texts, config, topic, lineage, clock, wakes })
+        Ok(Self {
+            queues: BTreeMap::new(),
+            client,
+            condemned: None,
+            texts,
+            config,
+            tokens,
+            topic,
+            lineage,
+            clock,
+            wakes,
+        })
     }
 
     /// A new client in place of the old one, with nothing assigned.
     pub(super) fn replace(&mut self) -> Result<(), KafkaError> {
         self.queues.clear();
         self.client = None;
-        let (client, texts) = client(&self.config)?;
+        let (client, texts) = client(&self.config, &self.tokens)?;
         (self.client, self.texts) = (Some(client), texts);
         Ok(())
     }
@@ -169,9 +182,12 @@ impl Intake {
     }
 }
 
-fn client(config: &ClientConfig) -> Result<(Arc<Client>, std_mpsc::Receiver<String>), KafkaError> {
+fn client(
+    config: &ClientConfig,
+    tokens: &TokenSource,
+) -> Result<(Arc<Client>, std_mpsc::Receiver<String>), KafkaError> {
     let (told, texts) = std_mpsc::sync_channel(16);
-    let client = config.create_with_context(Errors { told })?;
+    let client = config.create_with_context(Errors { told, tokens: tokens.clone() })?;
     Ok((Arc::new(client), texts))
 }
 
@@ -186,9 +202,16 @@ fn record(message: &BorrowedMessage<'_>, lineage: Lineage, at: Moment) -> Option
 /// before `poll` returns the error's code.
 pub(super) struct Errors {
     told: std_mpsc::SyncSender<String>,
+    tokens: TokenSource,
 }
 
 impl ClientContext for Errors {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         log_line("reader", level, facility, text);
     }

@@ -1,6 +1,7 @@
 //! The data plane: rdkafka's home. Canary records go out and come back.
 
 mod client;
+mod connection;
 mod cursor;
 mod ending;
 mod group_probe;
@@ -21,6 +22,7 @@ pub mod topic;
 mod transactional;
 
 pub use client::problems;
+pub use connection::{BearerToken, Connection, TokenSource};
 pub use group_probe::{GroupProbe, GroupSample, Pace};
 pub use mix::TransactionMix;
 pub use producer::{Flushed, SendRefused};
@@ -37,7 +39,7 @@ use tokio::sync::mpsc;
 
 use crate::audit::{CanaryClass, CanaryRecord, Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
-use crate::model::{Moment, PartitionId, Properties, ReaderSight, TopicName};
+use crate::model::{Moment, PartitionId, ReaderSight, TopicName};
 use producer::Producer;
 use reader::{Outlets, Reader, Scope};
 use reread::Rereader;
@@ -82,8 +84,8 @@ impl From<KafkaError> for CanaryError {
 /// What the canary is started with.
 #[derive(Clone, Debug)]
 pub struct CanaryLinkOptions {
-    /// The connection section of the cluster, in librdkafka's property names.
-    pub kafka: Properties,
+    /// What its clients are connected by.
+    pub kafka: Connection,
     /// The canary topic; it must exist.
     pub topic: TopicName,
     /// Whose records are ours.

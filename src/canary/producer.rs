@@ -15,12 +15,13 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::CanaryError;
 use super::client::{Role, config};
+use super::connection::{Connection, TokenSource};
 use super::links::Links;
 use super::reports::Reports;
 use super::standstill::{Standing, Standstill};
 use crate::audit::{CanaryClass, CanaryRecord, Event, RecordKey, payload};
 use crate::clock::Clock;
-use crate::model::{Moment, Properties, TopicName};
+use crate::model::{Moment, TopicName};
 
 /// How long one poll serves librdkafka before the thread looks at anything else.
 const POLL: Duration = Duration::from_millis(100);
@@ -79,7 +80,7 @@ impl Producer {
     /// Starts the class's producer. It asks for its producer id at once, so that no record waits for one later. Only what
     /// the connection section says wrong is an error: any other client that cannot be made is tried again, by itself.
     pub(crate) fn start(
-        kafka: &Properties,
+        kafka: &Connection,
         class: CanaryClass,
         topic: TopicName,
         clock: Clock,
@@ -90,7 +91,8 @@ impl Producer {
         let number = u64::try_from(clock.wall().as_millis()).unwrap_or(0) << 16;
         let links = (class == CanaryClass::Acks0).then(|| Arc::new(Mutex::new(Links::new(topic.clone(), number))));
         let config = config(kafka, Role::Producer(class));
-        let maker = Maker { config, class, clock, events: events.clone(), standing: standing.clone(), links };
+        let tokens = kafka.tokens.clone();
+        let maker = Maker { config, tokens, class, clock, events: events.clone(), standing: standing.clone(), links };
         let first = match maker.client() {
             Ok(made) => Some(made),
             Err(error @ KafkaError::ClientConfig(..)) => return Err(error.into()),
@@ -161,6 +163,7 @@ pub(super) struct Made {
 /// What a class's clients are made of.
 pub(super) struct Maker {
     pub(super) config: ClientConfig,
+    pub(super) tokens: TokenSource,
     pub(super) class: CanaryClass,
     pub(super) clock: Clock,
     pub(super) events: mpsc::Sender<(Event, Moment)>,
@@ -176,6 +179,7 @@ impl Maker {
             clock: *clock,
             events: events.clone(),
             standing: standing.clone(),
+            tokens: self.tokens.clone(),
             links: links.clone(),
         };
         let before = clock.now().mono;

@@ -21,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::CanaryError;
 use super::client::{Role, config};
+use super::connection::Connection;
 use super::cursor::Cursor;
 use super::intake::{Intake, Item};
 use crate::audit::{Event, Isolation, Lineage, Unreadable};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, Properties, ReaderSight, TopicName};
+use crate::model::{Moment, Offset, PartitionId, ReaderSight, TopicName};
 
 /// How often librdkafka's own queue (log lines, errors of the whole client) is served.
 const TICK: Duration = Duration::from_millis(100);
@@ -135,7 +136,7 @@ type Sights = BTreeMap<PartitionId, ReaderSight>;
 impl Reader {
     /// Gets ready to read what it is told to. The runtime is only there to wait for room in the queues.
     pub(crate) fn start(
-        kafka: &Properties,
+        kafka: &Connection,
         scope: Scope,
         (topic, lineage): (TopicName, Lineage),
         clock: Clock,
@@ -145,7 +146,7 @@ impl Reader {
         let (wakes, woken) = std_mpsc::channel();
         let Scope { isolation, tells_strangers } = scope;
         let config = config(kafka, Role::Reader(isolation));
-        let intake = Intake::new(config, topic, lineage, clock, wakes.clone())?;
+        let intake = Intake::new((config, kafka.tokens.clone()), topic, lineage, clock, wakes.clone())?;
         let stopping = CancellationToken::new();
         let (done, stopped) = oneshot::channel();
         let cursors = BTreeMap::new();

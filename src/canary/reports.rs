@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rdkafka::Statistics;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tokio::sync::{Mutex, mpsc};
 
 use super::client::log_line;
+use super::connection::TokenSource;
 use super::links::Links;
 use super::outcome::{Outcome, outcome, unacknowledged};
 use super::raw;
@@ -24,6 +25,7 @@ pub(super) struct Reports {
     pub(super) clock: Clock,
     pub(super) events: mpsc::Sender<(Event, Moment)>,
     pub(super) standing: Standing,
+    pub(super) tokens: TokenSource,
     /// Of the class that nobody acknowledges. One thread polls, so the lock is never waited for.
     pub(super) links: Option<Arc<Mutex<Links>>>,
 }
@@ -38,6 +40,12 @@ impl Reports {
 }
 
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.tokens.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         log_line(self.class.as_str(), level, facility, text);
     }

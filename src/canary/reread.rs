@@ -12,13 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Role, config};
+use super::client::{Quiet, Role, config};
+use super::connection::{Connection, TokenSource};
 use crate::audit::{Event, Isolation, Lineage, Reread};
 use crate::clock::Clock;
-use crate::model::{Moment, Offset, PartitionId, Properties, TopicName};
+use crate::model::{Moment, Offset, PartitionId, TopicName};
 use reading::{Batch, Reading};
 
 /// How many partitions may be read at once: each by a client with a thread for every broker, and a second one for the high
@@ -43,6 +46,7 @@ pub struct RereadQuestion {
 pub(crate) struct Rereader {
     config: ClientConfig,
     uncommitted: ClientConfig,
+    tokens: TokenSource,
     isolation: Isolation,
     topic: TopicName,
     lineage: Lineage,
@@ -52,7 +56,7 @@ pub(crate) struct Rereader {
 
 impl Rereader {
     pub(crate) fn new(
-        kafka: &Properties,
+        kafka: &Connection,
         isolation: Isolation,
         topic: TopicName,
         lineage: Lineage,
@@ -60,7 +64,26 @@ impl Rereader {
     ) -> Self {
         let of = |isolation| config(kafka, Role::Reader(isolation));
         let (config, uncommitted) = (of(isolation), of(Isolation::ReadUncommitted));
-        Self { config, uncommitted, isolation, topic, lineage, clock, room: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            config,
+            uncommitted,
+            tokens: kafka.tokens.clone(),
+            isolation,
+            topic,
+            lineage,
+            clock,
+            room: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    /// A client that nobody used before. It blocks where a token is wanted, so it is made where blocking is allowed.
+    fn client(&self, config: &ClientConfig) -> Result<BaseConsumer<Quiet>, KafkaError> {
+        let client: BaseConsumer<Quiet> = config.create_with_context(Quiet("re-read", self.tokens.clone()))?;
+        if self.tokens.is_asked() {
+            // Nothing is assigned, so nothing but the wish for a token can come.
+            drop(client.poll(Duration::ZERO));
+        }
+        Ok(client)
     }
 
     /// Answers what is asked of a partition until nobody asks any more, each offset once for all questions that wait for it.

@@ -55,7 +55,7 @@ fn start_with_room(mock: Mock, starts: Vec<ReadStart>, room: usize) -> Bench {
 
 fn start_classes(mock: Mock, classes: &[CanaryClass], starts: Vec<ReadStart>, room: usize) -> Bench {
     let options = CanaryLinkOptions {
-        kafka: kafka(&mock),
+        kafka: kafka(&mock).into(),
         topic: TOPIC.into(),
         lineage: OURS,
         classes: classes.iter().copied().collect(),
@@ -239,7 +239,7 @@ async fn a_reader_stops_though_nobody_receives() {
     let outlets = Outlets { events: tell, notices: mpsc::channel(1).0 };
     let place = (TopicName::from(TOPIC), OURS);
     let scope = Scope { isolation: Isolation::ReadUncommitted, tells_strangers: true };
-    let reader = Reader::start(&kafka(&bench.mock), scope, place, Clock::start(), outlets).expect("a reader");
+    let reader = Reader::start(&kafka(&bench.mock).into(), scope, place, Clock::start(), outlets).expect("a reader");
     reader.command(ReaderCommand::Add(from_log_start(1)));
     let filled = async {
         while full.len() < 2 {

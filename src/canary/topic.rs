@@ -7,7 +7,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::CanaryError;
 use super::client::{Quiet, Role, config};
-use crate::model::{BrokerId, Properties, TopicName};
+use super::connection::Connection;
+use crate::model::{BrokerId, TopicName};
 
 /// The canary topic to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +76,13 @@ impl TopicPlan {
 ///
 /// # Errors
 /// See [`TopicError`].
-pub async fn create(kafka: &Properties, plan: &TopicPlan, deadline: Duration) -> Result<TopicMade, TopicError> {
+pub async fn create(kafka: &Connection, plan: &TopicPlan, deadline: Duration) -> Result<TopicMade, TopicError> {
     if let Some(problem) = plan.problem() {
         return Err(TopicError::Refused(problem.to_owned()));
     }
-    let client: AdminClient<Quiet> =
-        config(kafka, Role::Admin).create_with_context(Quiet("admin")).map_err(CanaryError::from)?;
+    let client: AdminClient<Quiet> = config(kafka, Role::Admin)
+        .create_with_context(Quiet("admin", kafka.tokens.clone()))
+        .map_err(CanaryError::from)?;
     let settings = plan.settings();
     let replicas: Vec<Vec<i32>> =
         plan.replicas.iter().map(|replicas| replicas.iter().map(|broker| broker.0).collect()).collect();
@@ -158,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn a_plan_without_sense_is_refused_unasked() {
         for senseless in [plan(&[]), plan(&[&[1], &[]])] {
-            let answer = create(&Properties::default(), &senseless, Duration::from_secs(1)).await;
+            let answer = create(&Connection::default(), &senseless, Duration::from_secs(1)).await;
             assert!(matches!(answer, Err(TopicError::Refused(_))), "{answer:?}");
         }
     }

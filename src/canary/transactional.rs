@@ -25,13 +25,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::CanaryError;
 use super::client::{Role, config};
+use super::connection::Connection;
 use super::ending::{Closing, Ending, Leave, SLICE, TICK, done_with, is_stopped};
 use super::mix::{Purpose, Step, TransactionMix, fatal, step};
 use super::producer::{Client, Flushed, Made, Maker, Patience, SendRefused, resolve, text};
 use super::standstill::{Standing, Standstill};
 use crate::audit::{CanaryClass, CanaryRecord, Event, Lineage, RecordKey, TransactionEnd, payload};
 use crate::clock::Clock;
-use crate::model::{Moment, Properties, TopicName};
+use crate::model::{Moment, TopicName};
 
 /// How long it waits for the first record of a transaction.
 const IDLE: Duration = Duration::from_millis(100);
@@ -55,7 +56,7 @@ pub(crate) struct Transactional {
 impl Transactional {
     /// Starts it. Records are taken once the transactional.id is ours.
     pub(crate) fn start(
-        kafka: &Properties,
+        kafka: &Connection,
         (topic, lineage): (TopicName, Lineage),
         mix: TransactionMix,
         clock: Clock,
@@ -67,7 +68,8 @@ impl Transactional {
         // What is wrong with the section is said at once; whatever else is tried again.
         config.create_native_config()?;
         let standing = Standing::new(Some(Standstill::Waiting { why: "it asks for its transactional.id".to_owned() }));
-        let maker = Maker { config, class, clock, events, standing: standing.clone(), links: None };
+        let tokens = kafka.tokens.clone();
+        let maker = Maker { config, tokens, class, clock, events, standing: standing.clone(), links: None };
         let (inbox, records) = std_mpsc::sync_channel(WAITING);
         let (open, is_open) = watch::channel(false);
         let (stop, stops) = std_mpsc::channel();
@@ -210,6 +212,10 @@ impl Desk {
     }
 
     fn initialise(&self, client: &Client) -> Result<(), Leave> {
+        if self.maker.tokens.is_asked() {
+            // The wish for a token waits in the queue, and nobody else polls yet.
+            client.poll(Duration::ZERO);
+        }
         loop {
             match step(client.init_transactions(SLICE)) {
                 Step::Done => return Ok(()),

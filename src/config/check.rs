@@ -73,6 +73,15 @@ fn of_cluster(cluster: &ClusterConfig, problems: &mut Vec<String>) {
     if canary.topic.is_empty() || canary.topic.len() > 249 || !canary.topic.chars().all(is_topic_character) {
         problems.push(format!("{at}: canary.topic: must be 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'"));
     }
+    let is_by_token = ["sasl.mechanism", "sasl.mechanisms"]
+        .iter()
+        .any(|name| cluster.kafka.set(name).is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("OAUTHBEARER")));
+    if canary.create_topic && is_by_token {
+        // librdkafka's client that creates topics is not polled, and asks for its tokens by that.
+        problems.push(format!(
+            "{at}: canary.create_topic: cannot be done with OAUTHBEARER; create the topic, and leave it out"
+        ));
+    }
     if canary.classes.is_empty() {
         problems.push(format!("{at}: canary.classes: must name at least one class, or set canary.enabled = false"));
     }

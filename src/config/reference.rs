@@ -25,11 +25,33 @@ const SECURITY: &[(&str, &str, &str)] = &[
         "https: a broker's certificate must name its host; none: it need not.",
     ),
     ("enable.ssl.certificate.verification", "true", "May only be true."),
-    ("sasl.mechanism", "a mechanism", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; \"sasl.mechanisms\" means the same."),
+    (
+        "sasl.mechanism",
+        "a mechanism",
+        "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; \"sasl.mechanisms\" means the same.",
+    ),
     ("sasl.mechanisms", "a mechanism", "See \"sasl.mechanism\"."),
     ("sasl.username", "a text", "The user, for PLAIN and SCRAM."),
     ("sasl.password", "a secret", "Its password."),
     ("sasl.password_file", "a path", "The file that holds the password; read again when it changes."),
+    (
+        "sasl.oauthbearer.method",
+        "\"default\"",
+        "Where the tokens of OAUTHBEARER come from: default (given, or by file) or oidc (client credentials).",
+    ),
+    ("sasl.oauthbearer.token", "a secret", "The token."),
+    ("sasl.oauthbearer.token_file", "a path", "The file that holds the token; read whenever one is wanted."),
+    ("sasl.oauthbearer.token.endpoint.url", "a URL", "Where method oidc fetches tokens, by https."),
+    ("sasl.oauthbearer.client.id", "a text", "Who fetches them."),
+    ("sasl.oauthbearer.client.secret", "a secret", "The secret to do so."),
+    ("sasl.oauthbearer.client.secret_file", "a path", "The file that holds it."),
+    ("sasl.oauthbearer.scope", "a text", "The scope that is asked for."),
+    (
+        "https.ca.location",
+        "a path",
+        "The PEM file of the CAs that the endpoint's certificate is of; else the system's.",
+    ),
+    ("https.ca.pem", "a text", "The same, in place."),
 ];
 
 /// The reference: valid TOML in which every key stands with its default, or commented where it has none.

@@ -78,7 +78,7 @@ webhook.url = "ftp://x"
     serverr: there is no such section; there are [server], [storage], [cluster], [alert], [receiver]
     cluster "a" stands more than once; each needs a name of its own
     cluster "a": kafka: "bootstrap.servers" is missing; give host:port, several by commas
-    cluster "a": kafka: "sasl.mechanism": is missing; set one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+    cluster "a": kafka: "sasl.mechanism": is missing; set one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
     cluster "a": kafka: "sasl.usrname": there is no such property for both planes; take it out; did you mean "sasl.username"?
     cluster "a": canary.classes: "bogus" is no class; there are acks0, acks1, all, idempotent, transactional
     cluster "a": kafka: "bootstrap.servers": "nowhere" is not host:port

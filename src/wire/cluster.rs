@@ -12,6 +12,7 @@ use super::group_list::GroupMemory;
 use super::hedge::Source;
 use super::options::Options;
 use super::pool::Pool;
+use super::security::Tokens;
 use super::topology::{Topology, address};
 use super::transport::Address;
 use super::watermarks::LogStarts;
@@ -64,7 +65,7 @@ impl Cluster {
             Limits { client_id: options.client_id.clone(), max_frame: options.max_frame, in_flight: options.in_flight };
         let shared = Shared {
             bootstrap: options.addresses(),
-            pool: Pool::new(limits, options.connect_timeout, options.security.clone()),
+            pool: Pool::new(limits, options.connect_timeout, options.security.clone(), clock),
             clock,
             view: watch::Sender::default(),
             options,
@@ -76,6 +77,18 @@ impl Cluster {
     #[must_use]
     pub fn witness(&self) -> Witness {
         Witness::new(Arc::clone(&self.shared))
+    }
+
+    /// Where the tokens of OAUTHBEARER come from, for whoever else connects to this cluster; none for other mechanisms.
+    #[must_use]
+    pub fn tokens(&self) -> Option<Tokens> {
+        self.shared.pool.keyring().tokens()
+    }
+
+    /// A number that grows whenever the files of certificates and passwords were read anew, from 0.
+    #[must_use]
+    pub fn credentials(&self) -> watch::Receiver<u64> {
+        self.shared.pool.keyring().generation()
     }
 
     /// Groups known from before this process started: they count as seen, so that their absence is noticed.

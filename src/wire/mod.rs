@@ -33,5 +33,5 @@ mod witness;
 pub use cluster::Cluster;
 pub use greeting::{Greeted, Greeting};
 pub use options::{Filter, Options, Scope};
-pub use security::{PROPERTIES, Security};
+pub use security::{PROPERTIES, Security, Token, Tokens};
 pub use witness::{TermEnds, Witness};

@@ -27,6 +27,7 @@ use super::connection::{CallError, Connection, Limits, SessionAt};
 use super::requests::RequestCounts;
 use super::security::{Clues, Held, Keyring, Security};
 use super::transport::{Address, dial};
+use crate::clock::Clock;
 use crate::model::BrokerId;
 
 /// What a connection is for: a proof on demand never queues behind a poll's largest answer.
@@ -103,7 +104,7 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 const REFUSED_REST: Duration = Duration::from_secs(10);
 
 impl Pool {
-    pub(crate) fn new(limits: Limits, connect_timeout: Duration, security: Security) -> Self {
+    pub(crate) fn new(limits: Limits, connect_timeout: Duration, security: Security, clock: Clock) -> Self {
         let counts = RequestCounts::new(&[
             ApiVersions::NAME,
             SaslHandshake::NAME,
@@ -122,7 +123,7 @@ impl Pool {
             connect_timeout,
             counts: Arc::new(counts),
             slots: Mutex::default(),
-            keyring: Keyring::new(security),
+            keyring: Keyring::new(security, clock),
         }
     }
 
@@ -181,6 +182,11 @@ impl Pool {
     /// Closes the connections to all but `peers`.
     pub(crate) async fn keep(&self, peers: &[Peer]) {
         self.slots.lock().await.retain(|(peer, _), _| peers.contains(peer));
+    }
+
+    /// What connections are made with.
+    pub(crate) const fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// Looks whether the files of certificates and passwords have changed; what is put from then on goes by the new ones.
@@ -249,7 +255,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
-        let pool = Pool::new(limits, Duration::from_secs(60), Security::default());
+        let pool = Pool::new(limits, Duration::from_secs(60), Security::default(), Clock::start());
         let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
         let over = Instant::now();
         for deadline in [over, over + Duration::from_millis(20)] {
@@ -268,7 +274,7 @@ mod tests {
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
         let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
-        let pool = Pool::new(limits, Duration::from_secs(2), Security::default());
+        let pool = Pool::new(limits, Duration::from_secs(2), Security::default(), Clock::start());
         let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
         let soon = Instant::now() + Duration::from_secs(5);
         let refused = pool.line(&peer, Lane::Poll, soon).await.expect_err("nobody listens");

@@ -40,7 +40,7 @@ pub(crate) fn start(
     let lineage = Lineage([lineage; 16]);
     let start = |partition| ReadStart { partition: PartitionId(partition), offset: None };
     let options = CanaryLinkOptions {
-        kafka: [("bootstrap.servers", bootstrap)].into_iter().collect(),
+        kafka: [("bootstrap.servers", bootstrap)].into_iter().collect::<kustody::model::Properties>().into(),
         topic: topic.into(),
         lineage,
         classes: classes.iter().copied().collect(),

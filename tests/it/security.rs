@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use kustody::clock::Clock;
 use tokio::process::Command;
 
 use crate::clusters::own;
@@ -13,6 +16,9 @@ use crate::kafka::{Acl, Client, Error, Operation, Options, Resource, until};
 
 const SOON: Duration = Duration::from_secs(60);
 const SCRAM_PASSWORD: &str = "scram-9tWv5e-secret";
+
+/// Thirty first handshakes with brokers that have just started take their time on two cores.
+const PATIENT: &str = "poll.request_timeout = \"8s\"\npoll.deadline = \"20s\"\n";
 
 const fn acl(resource: Resource, name: &'static str, operation: Operation) -> Acl {
     Acl { resource, name, operation }
@@ -76,6 +82,14 @@ fn assert_no_secret(text: &str) {
     }
 }
 
+/// A token of Kafka's own kind without a signature, for so many seconds.
+fn token(seconds: i64) -> String {
+    let now = Clock::start().wall().as_millis() / 1_000;
+    let encoded = |text: &str| BASE64.encode(text);
+    let claims = format!(r#"{{"sub":"{USER}","iat":{},"exp":{}}}"#, now - 120, now + seconds);
+    format!("{}.{}.", encoded(r#"{"alg":"none"}"#), encoded(&claims))
+}
+
 async fn brokers_know(client: &Client, acls: &[Acl]) {
     client.grant(USER, acls).await.expect("ACLs are made");
 }
@@ -96,6 +110,7 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
     let mine = ca.issue(USER, &[]);
     let (certificate, key) = (file("mine.pem", &mine.certificate), file("mine.key", &mine.key));
     let password_file = file("password", &format!("{SCRAM_PASSWORD}\n"));
+    let token_file = file("token", &token(600));
     let (sasl, mutual) = (
         cluster.secured_bootstrap(Listener::Sasl, "localhost"),
         cluster.secured_bootstrap(Listener::Mutual, "localhost"),
@@ -114,6 +129,11 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
         ("scram-256", &sasl, by(&[("sasl.mechanism", "SCRAM-SHA-256"), ("sasl.username", USER), scram])),
         ("scram-512", &sasl, by(&[("sasl.mechanism", "SCRAM-SHA-512"), ("sasl.username", USER), scram])),
         (
+            "bearer",
+            &sasl,
+            by(&[("sasl.mechanism", "OAUTHBEARER"), ("sasl.oauthbearer.token_file", token_file.as_str())]),
+        ),
+        (
             "mutual",
             &mutual,
             section(&[
@@ -128,17 +148,20 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
     for (name, bootstrap, lines) in &ways[1..] {
         write!(
             more,
-            "[[cluster]]\nname = \"{name}\"\npoll.every = \"1s\"\ncanary.enabled = true\ncanary.topic = \"canary.{name}\"\n\
+            "[[cluster]]\nname = \"{name}\"\npoll.every = \"1s\"\n{PATIENT}canary.enabled = true\ncanary.topic = \"canary.{name}\"\n\
              [cluster.kafka]\n\"bootstrap.servers\" = \"{bootstrap}\"\n{lines}"
         )
         .expect("text takes text");
     }
-    for topic in ["canary.plain", "canary.scram-256", "canary.scram-512", "canary.mutual"] {
+    for topic in ["canary.plain", "canary.scram-256", "canary.scram-512", "canary.bearer", "canary.mutual"] {
         client.create_topic(topic, &REPLICAS, &[("min.insync.replicas", "2")]).await.expect("the topic is created");
         brokers_know(&client, &canary_on(topic)).await;
     }
-    let setup =
-        Setup { bootstrap: ways[0].1, cluster: "canary.enabled = true\ncanary.topic = \"canary.plain\"", more: &more };
+    let setup = Setup {
+        bootstrap: ways[0].1,
+        cluster: &format!("{PATIENT}canary.enabled = true\ncanary.topic = \"canary.plain\""),
+        more: &more,
+    };
     let daemon = Daemon::start(&setup).await;
     for (name, _, _) in &ways {
         let name = if *name == "plain" { "main" } else { name };
@@ -154,9 +177,10 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
         delivered.await.unwrap_or_else(|error| panic!("{error}\n{}", daemon.log()));
     }
     daemon.assert_only(&["leader_moved"]).await;
+    let expired = file("expired", &token(-60));
 
     // What is wrong is one line, and a secret is in none of them.
-    let wrong: [(&str, &str, Vec<(&str, &str)>, &str); 9] = [
+    let wrong: [(&str, &str, Vec<(&str, &str)>, &str); 12] = [
         (
             "wrong password",
             &sasl,
@@ -168,6 +192,29 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
             &sasl,
             vec![("sasl.mechanism", "PLAIN"), ("sasl.username", USER), ("sasl.password", "wrong-7Hq-secret")],
             "the broker refuses user \"kustody\" by PLAIN (",
+        ),
+        (
+            "expired token",
+            &sasl,
+            vec![("sasl.mechanism", "OAUTHBEARER"), ("sasl.oauthbearer.token_file", &expired)],
+            "expired at ",
+        ),
+        (
+            "a token that the broker does not know",
+            &sasl,
+            vec![("sasl.mechanism", "OAUTHBEARER"), ("sasl.oauthbearer.token", "2YotnFZFEjr1zCsicMWpAA")],
+            "the broker refuses our token (",
+        ),
+        (
+            "unknown mechanism",
+            &cluster.secured_bootstrap(Listener::Open, "localhost"),
+            vec![
+                ("security.protocol", "SASL_PLAINTEXT"),
+                ("sasl.mechanism", "SCRAM-SHA-512"),
+                ("sasl.username", USER),
+                ("sasl.password", SCRAM_PASSWORD),
+            ],
+            "the broker does not offer SASL mechanism SCRAM-SHA-512 here; it offers PLAIN, SCRAM-SHA-256: set sasl.mechanism to one of them",
         ),
         (
             "untrusted CA",

@@ -27,7 +27,7 @@ pub(crate) enum Listener {
     Sasl,
     /// SSL that asks for a client certificate.
     Mutual,
-    /// `SASL_PLAINTEXT` with the same mechanisms, so that a proxy can read what passes.
+    /// `SASL_PLAINTEXT`: PLAIN, SCRAM-SHA-256, so that a proxy can read what passes.
     Open,
 }
 
@@ -111,7 +111,11 @@ impl Secured {
                 set("ssl.principal.mapping.rules", "RULE:^CN=([^,]+).*$/$1/".to_owned());
                 continue;
             }
-            set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER".to_owned());
+            let mechanisms = match listener {
+                Listener::Open => "PLAIN,SCRAM-SHA-256",
+                Listener::Sasl | Listener::Mutual => "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
+            };
+            set("sasl.enabled.mechanisms", mechanisms.to_owned());
             let plain = format!("{login}.plain.PlainLoginModule required user_{USER}=\"{PLAIN_PASSWORD}\";");
             let scram = format!("{login}.scram.ScramLoginModule required;");
             // Kafka's own handler of tokens without signatures.

@@ -71,7 +71,7 @@ impl<'a> Reading<'a> {
     /// Answers until nothing is open, nobody waits for it, or it gives way; what is open then has no answer.
     pub(super) fn run(rereader: &'a Rereader, batch: Batch) {
         let Batch { partition, due, answers, give_way } = batch;
-        let consumer: Client = match rereader.config.create_with_context(Quiet("re-read")) {
+        let consumer: Client = match rereader.client(&rereader.config) {
             Ok(consumer) => consumer,
             Err(error) => {
                 for offset in due.into_keys() {
@@ -248,7 +248,7 @@ impl<'a> Reading<'a> {
             Isolation::ReadCommitted => {
                 let other = match self.uncommitted.take() {
                     Some(other) => other,
-                    None => self.rereader.uncommitted.create_with_context(Quiet("re-read"))?,
+                    None => self.rereader.client(&self.rereader.uncommitted)?,
                 };
                 self.uncommitted.insert(other).fetch_watermarks(topic, partition, left)?
             }

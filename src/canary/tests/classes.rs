@@ -186,7 +186,9 @@ async fn a_stranger_is_told_by_the_reader_that_sees_most_and_by_no_other() {
     for (classes, want) in cases {
         let mut bench = start_classes(mock(1, 1), &classes, from_log_start(1), 64);
         let stranger: BaseProducer =
-            client::config(&kafka(&bench.mock), client::Role::Producer(CanaryClass::All)).create().expect("a producer");
+            client::config(&kafka(&bench.mock).into(), client::Role::Producer(CanaryClass::All))
+                .create()
+                .expect("a producer");
         for text in ["one", "two"] {
             stranger.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload(text)).expect("taken");
             stranger.flush(LONG).expect("acknowledged");

@@ -28,8 +28,9 @@ async fn rereads_of(canary: &Canary, partition: i32, offsets: &[i64], within: Du
 async fn a_stranger_is_told_and_a_reread_tells_what_lies_at_one_offset() {
     let mut bench = start(mock(1, 1), from_log_start(1));
     bench.acked(&record(0, 0)).await;
-    let stranger: BaseProducer =
-        client::config(&kafka(&bench.mock), client::Role::Producer(CanaryClass::All)).create().expect("a producer");
+    let stranger: BaseProducer = client::config(&kafka(&bench.mock).into(), client::Role::Producer(CanaryClass::All))
+        .create()
+        .expect("a producer");
     stranger.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload("hello")).expect("taken");
     stranger.flush(LONG).expect("acknowledged");
     let unreadable =

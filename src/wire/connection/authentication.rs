@@ -43,7 +43,7 @@ impl Link {
         let all = u32::try_from(self.limits.in_flight).unwrap_or(u32::MAX);
         let alone = timeout_at(deadline, std::sync::Arc::clone(&self.in_flight).acquire_many_owned(all)).await;
         let _alone = alone.map_err(|_| CallError::TimedOut)?.map_err(|_| self.broken())?;
-        let mechanism = login.mechanism.name();
+        let mechanism = login.mechanism();
         let version = offered.version::<SaslHandshake>().ok_or_else(|| no_sasl(mechanism))?;
         let handshake = self.exchange(&SaslHandshake { mechanism }, version, deadline, None).await?;
         match handshake.error_code {
@@ -60,7 +60,8 @@ impl Link {
         }
         let version = offered.version::<SaslAuthenticate>().ok_or_else(|| no_sasl(mechanism))?;
         let began = Instant::now();
-        let mut dialogue = login.dialogue().map_err(CallError::Refused)?;
+        let begun = timeout_at(deadline, login.dialogue()).await.map_err(|_| CallError::TimedOut)?;
+        let mut dialogue = begun.map_err(CallError::Refused)?;
         let mut message = dialogue.first();
         for _ in 0..MOST_MESSAGES {
             let answer = self.exchange(&SaslAuthenticate { message }, version, deadline, None).await?;
@@ -68,7 +69,7 @@ impl Link {
                 error::NONE => {}
                 error::SASL_AUTHENTICATION_FAILED => {
                     let words = clipped(answer.error_message.as_deref().unwrap_or_default());
-                    return Err(CallError::Refused(login.refused(&words)));
+                    return Err(CallError::Refused(login.refused(&dialogue, &words)));
                 }
                 code => return Err(CallError::Refused(format!("SaslAuthenticate was answered with error {code}"))),
             }

@@ -9,9 +9,11 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
 
+use super::bearer::{Origin, Tokens};
 use super::sasl::Login;
-use super::settings::{Security, Source};
+use super::settings::{SaslSettings, Security, Source};
 use super::tls::{Pem, Tls};
+use crate::clock::Clock;
 use crate::model::Secret;
 
 /// A file is read up to this size: what is larger is no certificate, key, password or token.
@@ -41,17 +43,24 @@ type Texts = BTreeMap<PathBuf, Secret>;
 #[derive(Debug)]
 pub(crate) struct Keyring {
     security: Arc<Security>,
+    /// Where tokens come from, for OAUTHBEARER.
+    tokens: Option<Tokens>,
     held: watch::Sender<Held>,
+    generation: watch::Sender<u64>,
     seen: Mutex<(Stamps, Texts)>,
 }
 
 impl Material {
     /// Reads the files and makes ready what is in them; every problem is `"property": what`.
     pub(crate) fn load(security: &Security) -> Result<Self, Vec<String>> {
-        Self::from_texts(security, &texts(security))
+        Self::from_texts(security, &texts(security), None)
     }
 
-    fn from_texts(security: &Security, texts: &BTreeMap<PathBuf, Result<Secret, String>>) -> Result<Self, Vec<String>> {
+    fn from_texts(
+        security: &Security,
+        texts: &BTreeMap<PathBuf, Result<Secret, String>>,
+        tokens: Option<&Tokens>,
+    ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut text = |property: &str, source: &Source| match source {
             Source::Given(secret) => Some(secret.clone()),
@@ -72,7 +81,12 @@ impl Material {
             });
             (settings.checks_host, ca, client)
         });
-        let of_sasl = security.sasl.as_ref().map(|settings| (settings, text("sasl.password_file", &settings.password)));
+        let of_sasl = security.sasl.as_ref().map(|settings| match settings {
+            SaslSettings::Password { mechanism, username, password } => {
+                (Some((*mechanism, username.clone(), text("sasl.password_file", password))), None)
+            }
+            SaslSettings::Bearer(origin) => (None, Some(origin.clone())),
+        });
         if let Some((checks_host, ca, client)) = of_tls {
             let ca = ca.map(|ca| ca.map(|text| text.reveal().to_owned()));
             let client = client.map(|(certificate, key)| certificate.zip(key));
@@ -87,14 +101,18 @@ impl Material {
                 }
             }
         }
-        if let Some((settings, Some(password))) = of_sasl {
+        if let Some((None, Some(origin))) = &of_sasl {
+            problems.extend(unreadable(origin));
+            material.login =
+                Some(Login::Bearer(tokens.cloned().unwrap_or_else(|| Tokens::new(origin.clone(), Clock::start()))));
+        }
+        if let Some((Some((mechanism, username, Some(password))), _)) = of_sasl {
             // Editors and `echo` end a file by a new line, which belongs to no password.
             let password = password.reveal().trim_end_matches(['\r', '\n']).to_owned();
             if password.is_empty() {
                 problems.push("\"sasl.password_file\": holds no password".to_owned());
             }
-            let (mechanism, username) = (settings.mechanism, settings.username.clone());
-            material.login = Some(Login { mechanism, username, password: Secret::new(password) });
+            material.login = Some(Login::Password { mechanism, username, password: Secret::new(password) });
         }
         if problems.is_empty() { Ok(material) } else { Err(problems) }
     }
@@ -102,12 +120,24 @@ impl Material {
 
 impl Keyring {
     /// Reads the files for the first time.
-    pub(crate) fn new(security: Security) -> Self {
+    pub(crate) fn new(security: Security, clock: Clock) -> Self {
+        let tokens = match &security.sasl {
+            Some(SaslSettings::Bearer(origin)) => Some(Tokens::new(origin.clone(), clock)),
+            Some(SaslSettings::Password { .. }) | None => None,
+        };
         let stamps = stamps(&security);
         let read = texts(&security);
-        let material = Material::from_texts(&security, &read).map(Arc::new).map_err(|problems| problems.join("; "));
+        let material = Material::from_texts(&security, &read, tokens.as_ref())
+            .map(Arc::new)
+            .map_err(|problems| problems.join("; "));
         let held = watch::Sender::new(Held { generation: 0, material });
-        Self { security: Arc::new(security), held, seen: Mutex::new((stamps, readable(read))) }
+        Self {
+            security: Arc::new(security),
+            tokens,
+            held,
+            generation: watch::Sender::new(0),
+            seen: Mutex::new((stamps, readable(read))),
+        }
     }
 
     /// What connections are made with now.
@@ -115,9 +145,14 @@ impl Keyring {
         self.held.borrow().clone()
     }
 
+    /// Where tokens come from, for OAUTHBEARER.
+    pub(crate) fn tokens(&self) -> Option<Tokens> {
+        self.tokens.clone()
+    }
+
     /// Tells whenever files have changed.
-    pub(crate) fn changes(&self) -> watch::Receiver<Held> {
-        self.held.subscribe()
+    pub(crate) fn generation(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 
     /// Looks at the files, and reads them when they look changed. What cannot be used leaves in place what was held: a
@@ -128,14 +163,14 @@ impl Keyring {
             return;
         }
         let security = Arc::clone(&self.security);
-        let before = seen.0.clone();
+        let (before, tokens) = (seen.0.clone(), self.tokens.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let now = stamps(&security);
             if now == before {
                 return None;
             }
             let read = texts(&security);
-            let material = Material::from_texts(&security, &read);
+            let material = Material::from_texts(&security, &read, tokens.as_ref());
             Some((now, readable(read), material))
         });
         // A failed look is a look that did not happen: the next turn makes another.
@@ -150,6 +185,7 @@ impl Keyring {
                     held.generation += 1;
                     held.material = Ok(Arc::new(material));
                 });
+                self.generation.send_modify(|generation| *generation += 1);
             }
             Err(problems) => {
                 let problems = problems.join("; ");
@@ -164,12 +200,48 @@ fn files(security: &Security) -> Vec<&Path> {
         let client = tls.client.iter().flat_map(|(certificate, key)| [certificate, key]);
         tls.ca.iter().chain(client)
     });
-    let of_sasl = security.sasl.iter().map(|sasl| &sasl.password);
+    // Tokens, and what they are fetched with, are read whenever they are wanted.
+    let of_sasl = security.sasl.iter().filter_map(|sasl| match sasl {
+        SaslSettings::Password { password, .. } => Some(password),
+        SaslSettings::Bearer(_) => None,
+    });
     let of = |source| match source {
         &Source::Given(_) => None,
         Source::File(path) => Some(path.as_path()),
     };
     of_tls.chain(of_sasl).filter_map(of).collect()
+}
+
+/// What of an origin of tokens cannot be read at the start; whether a token holds is seen when it is shown.
+fn unreadable(origin: &Origin) -> Vec<String> {
+    let file = |property: &str, path: &Path| {
+        read(path).err().map(|error| format!("{property:?}: cannot read {path:?}: {error}"))
+    };
+    let source = |property: &str, source: &Source| match source {
+        Source::Given(_) => None,
+        Source::File(path) => file(property, path),
+    };
+    match origin {
+        Origin::Given(_) => Vec::new(),
+        Origin::File(path) => file("sasl.oauthbearer.token_file", path).into_iter().collect(),
+        Origin::Endpoint(endpoint) => {
+            let secret = source("sasl.oauthbearer.client.secret_file", &endpoint.client_secret);
+            let ca = endpoint.ca.as_ref().and_then(|ca| source("https.ca.location", ca));
+            secret.into_iter().chain(ca).collect()
+        }
+    }
+}
+
+/// What a source holds now, without the new line that editors end a file by.
+pub(super) async fn text_of(source: &Source) -> Result<Secret, String> {
+    match source {
+        Source::Given(secret) => Ok(secret.clone()),
+        Source::File(path) => {
+            let text = tokio::fs::read_to_string(path).await;
+            let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+    }
 }
 
 fn stamps(security: &Security) -> Stamps {

@@ -2,14 +2,17 @@
 //!
 //! [`Security`] is what was configured, [`Keyring`] what its files hold now. Secrets leave this module on the wire only.
 
+mod bearer;
 mod clues;
 mod keyring;
 mod names;
+mod oidc;
 mod sasl;
 mod scram;
 mod settings;
 mod tls;
 
+pub use bearer::{Token, Tokens};
 pub(crate) use clues::Clues;
 pub(crate) use keyring::{Held, Keyring};
 pub use names::PROPERTIES;

@@ -17,6 +17,16 @@ pub const PROPERTIES: &[&str] = &[
     "sasl.username",
     "sasl.password",
     "sasl.password_file",
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.token",
+    "sasl.oauthbearer.token_file",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.secret_file",
+    "sasl.oauthbearer.scope",
+    "https.ca.location",
+    "https.ca.pem",
 ];
 
 pub(super) const GSSAPI: &str = "Kerberos (GSSAPI) is not built into the poll plane, which holds no Kerberos library; take \
@@ -101,7 +111,7 @@ mod tests {
     fn a_name_is_honoured_or_refused_with_the_reason() {
         let cases = [
             ("sasl.password", None),
-            ("sasl.mechanisms", None),
+            ("sasl.oauthbearer.client.id", None),
             ("bootstrap.servers", None),
             ("ssl.keystore.location", Some("convert it by")),
             ("ssl.keystore.key", Some("set \"ssl.key.location\"")),

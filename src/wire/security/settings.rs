@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::bearer::Origin;
 use super::keyring::Material;
 use super::names;
+use super::oidc::Endpoint;
 use crate::model::{Properties, Secret};
 
 /// How the connections of a cluster are secured; secrets in it are never shown.
@@ -33,10 +35,9 @@ pub(crate) struct TlsSettings {
 
 /// How we say who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SaslSettings {
-    pub(crate) mechanism: Mechanism,
-    pub(crate) username: String,
-    pub(crate) password: Source,
+pub(crate) enum SaslSettings {
+    Password { mechanism: Mechanism, username: String, password: Source },
+    Bearer(Origin),
 }
 
 /// The mechanisms that are built in.
@@ -45,10 +46,11 @@ pub(crate) enum Mechanism {
     Plain,
     ScramSha256,
     ScramSha512,
+    Bearer,
 }
 
 impl Mechanism {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::Bearer];
 
     /// Kafka's name of it.
     pub(crate) const fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Mechanism {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::Bearer => "OAUTHBEARER",
         }
     }
 }
@@ -220,6 +223,11 @@ impl Reader<'_> {
             self.problem("sasl.mechanism", why);
             return None;
         };
+        if mechanism == Mechanism::Bearer {
+            self.unused(&["sasl.username", "sasl.password"], &wanted);
+            return self.bearer().map(SaslSettings::Bearer);
+        }
+        self.unused(&["sasl.oauthbearer.", "https."], &wanted);
         let username = self.set("sasl.username").map(str::to_owned);
         if username.is_none() {
             self.problem("sasl.username", format!("is missing; {wanted} asks for it"));
@@ -231,6 +239,79 @@ impl Reader<'_> {
                 format!("is missing; {wanted} asks for it, here or by \"sasl.password_file\""),
             );
         }
-        Some(SaslSettings { mechanism, username: username?, password: password? })
+        Some(SaslSettings::Password { mechanism, username: username?, password: password? })
+    }
+
+    fn bearer(&mut self) -> Option<Origin> {
+        let method = self.set("sasl.oauthbearer.method").unwrap_or("default").to_ascii_lowercase();
+        let token = self.source("sasl.oauthbearer.token", "sasl.oauthbearer.token_file");
+        match method.as_str() {
+            "default" => {
+                let of_oidc =
+                    ["sasl.oauthbearer.token.endpoint.url", "sasl.oauthbearer.client.", "sasl.oauthbearer.scope"];
+                self.unused(&of_oidc, "sasl.oauthbearer.method=default");
+                if token.is_none() && self.set("sasl.oauthbearer.token").is_none() {
+                    self.problem(
+                        "sasl.oauthbearer.token_file",
+                        "is missing; name the file that holds the token, or set \"sasl.oauthbearer.method\" = \"oidc\"",
+                    );
+                }
+                Some(match token? {
+                    Source::Given(text) => Origin::Given(text),
+                    Source::File(path) => Origin::File(path),
+                })
+            }
+            "oidc" => {
+                self.unused(&["sasl.oauthbearer.token", "sasl.oauthbearer.token_file"], "sasl.oauthbearer.method=oidc");
+                self.endpoint().map(|endpoint| Origin::Endpoint(Box::new(endpoint)))
+            }
+            _ => {
+                self.problem("sasl.oauthbearer.method", "must be \"default\" (a token by file) or \"oidc\"");
+                None
+            }
+        }
+    }
+
+    fn endpoint(&mut self) -> Option<Endpoint> {
+        let url = match self.set("sasl.oauthbearer.token.endpoint.url").map(Endpoint::url) {
+            Some(Ok(url)) => Some(url),
+            Some(Err(why)) => {
+                self.problem("sasl.oauthbearer.token.endpoint.url", why);
+                None
+            }
+            None => {
+                self.problem("sasl.oauthbearer.token.endpoint.url", "is missing; method oidc asks for it");
+                None
+            }
+        };
+        let client_id = self.set("sasl.oauthbearer.client.id").map(str::to_owned);
+        if client_id.is_none() {
+            self.problem("sasl.oauthbearer.client.id", "is missing; method oidc asks for it");
+        }
+        let client_secret = self.source("sasl.oauthbearer.client.secret", "sasl.oauthbearer.client.secret_file");
+        if client_secret.is_none() && self.set("sasl.oauthbearer.client.secret").is_none() {
+            self.problem(
+                "sasl.oauthbearer.client.secret",
+                "is missing; method oidc asks for it, here or by \"sasl.oauthbearer.client.secret_file\"",
+            );
+        }
+        let ca = self.source("https.ca.pem", "https.ca.location");
+        let scope = self.set("sasl.oauthbearer.scope").map(str::to_owned);
+        Some(Endpoint { url: url?, client_id: client_id?, client_secret: client_secret?, scope, ca })
+    }
+
+    /// What is set and not used beside something else is a mistake too. A name that ends in a dot is a beginning.
+    fn unused(&mut self, names: &[&str], beside: &str) {
+        let is_of = |known: &&str| {
+            let fits = |name: &&str| {
+                *known == *name || *known == format!("{name}_file") || name.ends_with('.') && known.starts_with(*name)
+            };
+            names.iter().any(fits)
+        };
+        let unused: Vec<&str> =
+            names::PROPERTIES.iter().copied().filter(is_of).filter(|name| self.set(name).is_some()).collect();
+        for name in unused {
+            self.problem(name, format!("has no effect with {beside}; take it out"));
+        }
     }
 }

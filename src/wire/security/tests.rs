@@ -9,7 +9,8 @@ use tokio_rustls::TlsAcceptor;
 use super::certificates_for_tests::{Authority, Pair};
 use super::keyring::{Keyring, Material};
 use super::tls::told;
-use super::{Clues, Security};
+use super::{Clues, Login, Security};
+use crate::clock::Clock;
 use crate::model::Properties;
 
 const NOW: std::ops::Range<i32> = 2020..2999;
@@ -185,7 +186,7 @@ fn problems_name_the_property_and_the_remedy() {
         ),
         (
             &[("security.protocol", "SASL_PLAINTEXT")],
-            &[r#""sasl.mechanism": is missing; set one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"#],
+            &[r#""sasl.mechanism": is missing; set one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER"#],
         ),
         (
             &[("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "GSSAPI")],
@@ -281,18 +282,24 @@ async fn a_changed_file_is_read_anew_once_it_is_good() {
     std::fs::write(at("password"), "hunter2\n").expect("it is writable");
     let text = |name: &str| at(name).to_str().expect("a temporary directory's name is text").to_owned();
     let (certificate, key, password) = (text("certificate.pem"), text("key.pem"), text("password"));
-    let keyring = Keyring::new(Security::of(&properties(&[
-        ("security.protocol", "SASL_SSL"),
-        ("ssl.ca.pem", &ca.certificate),
-        ("ssl.certificate.location", &certificate),
-        ("ssl.key.location", &key),
-        ("sasl.mechanism", "SCRAM-SHA-256"),
-        ("sasl.username", "me"),
-        ("sasl.password_file", &password),
-    ])));
+    let keyring = Keyring::new(
+        Security::of(&properties(&[
+            ("security.protocol", "SASL_SSL"),
+            ("ssl.ca.pem", &ca.certificate),
+            ("ssl.certificate.location", &certificate),
+            ("ssl.key.location", &key),
+            ("sasl.mechanism", "SCRAM-SHA-256"),
+            ("sasl.username", "me"),
+            ("sasl.password_file", &password),
+        ])),
+        Clock::start(),
+    );
     let password_held = || {
         let material = keyring.held().material.expect("good material");
-        material.login.as_ref().map(|login| login.password.reveal().to_owned())
+        material.login.as_ref().map(|login| match login {
+            Login::Password { password, .. } => password.reveal().to_owned(),
+            Login::Bearer(_) => String::new(),
+        })
     };
     keyring.look().await;
     assert_eq!((keyring.held().generation, password_held().as_deref()), (0, Some("hunter2")));
