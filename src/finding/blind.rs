@@ -146,7 +146,12 @@ fn blind(observation: &Observation, why: Missing, hidden: &Hidden, readings: u8,
         (0, _) => groups,
         (_, _) => format!("{partitions} and {groups}"),
     };
+    let is_of_configs = hidden.partitions + hidden.groups == 0 && hidden.parts == [Part::Configs];
     let (advice, verify) = match why {
+        Missing::TopicNotAuthorized if is_of_configs => (
+            "Grant our principal DESCRIBE_CONFIGS on these topics: kafka-acls.sh --add --allow-principal User:… --operation DescribeConfigs --topic '*'.",
+            vec![tools.plain("kafka-acls.sh", "--list --topic '*'")],
+        ),
         Missing::TopicNotAuthorized => (
             "Grant our principal DESCRIBE on these topics: kafka-acls.sh --add --allow-principal User:… --operation Describe --topic '*'.",
             vec![tools.plain("kafka-acls.sh", "--list --topic '*'")],
@@ -214,7 +219,12 @@ fn blind(observation: &Observation, why: Missing, hidden: &Hidden, readings: u8,
             Kind::MonitorBlind,
             Severity::Warning,
             Subject { broker, ..Subject::default() },
-            format!("Cannot read {what}: {why}."),
+            if is_of_configs && why == Missing::TopicNotAuthorized {
+                // Missing says what is missing in most places; settings ask for another right.
+                format!("Cannot read {what}: not authorized: grant DESCRIBE_CONFIGS on the topic.")
+            } else {
+                format!("Cannot read {what}: {why}.")
+            },
         )
     }
 }

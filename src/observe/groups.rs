@@ -1,6 +1,6 @@
 //! Groups: each partition's lag, and the worst of it as the verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::commits::{CommitTrack, Here, Progress};
@@ -174,10 +174,33 @@ impl<'a> Turn<'a> {
             self.one_commit(track, group, at, *commit, here, owners, sum);
             place = Some(here);
         }
+        // Commits on topics that we may not see are left out without a word.
+        let is_hidden = |at: &TopicPartition| {
+            self.topics.get(&at.topic).is_some_and(|topic| topic.unknown == Some(Missing::TopicNotAuthorized))
+        };
+        let left_out = |(at, known): (&TopicPartition, &mut CommitTrack)| {
+            (!commits.contains_key(at) && is_hidden(at)).then(|| {
+                known.lose_sight();
+                at.clone()
+            })
+        };
+        let left_out: BTreeSet<TopicPartition> = track.commits.iter_mut().filter_map(left_out).collect();
+        for at in &left_out {
+            let why = Missing::TopicNotAuthorized;
+            sum.partitions.push(view(at, Reading::Missing(why), self.find(at, owners), Lag::Unknown(why), owners));
+            sum.progress.push(Progress::default());
+        }
+        sum.tracked += left_out.len();
         if sum.partitions.iter().filter(|view| view.owner.is_some()).count() < owners.of.len() {
-            for (at, _) in owners.of.iter().filter(|(at, _)| !commits.contains_key(*at)) {
+            let without = |at: &TopicPartition| !commits.contains_key(at) && !left_out.contains(at);
+            for (at, _) in owners.of.iter().filter(|(at, _)| without(at)) {
                 let found = self.find(at, owners);
-                sum.partitions.push(view(at, Reading::Read(None), found, Lag::Uncommitted, owners));
+                let (commit, lag) = if is_hidden(at) {
+                    (Reading::Missing(Missing::TopicNotAuthorized), Lag::Unknown(Missing::TopicNotAuthorized))
+                } else {
+                    (Reading::Read(None), Lag::Uncommitted)
+                };
+                sum.partitions.push(view(at, commit, found, lag, owners));
                 sum.progress.push(Progress::default());
             }
         }
@@ -185,7 +208,7 @@ impl<'a> Turn<'a> {
         // that has just moved.
         if track.commits.len() > sum.tracked {
             track.commits.retain(|at, commit| {
-                if commits.contains_key(at) {
+                if commits.contains_key(at) || left_out.contains(at) {
                     return true;
                 }
                 commit.lose_sight();

@@ -17,6 +17,7 @@ mod greeting;
 mod group_list;
 mod groups;
 mod hedge;
+mod hidden;
 mod options;
 mod poll;
 mod pool;

@@ -13,6 +13,7 @@ use super::cluster::{Cluster, Memory};
 use super::gaps::Gaps;
 use super::group_list::group_list;
 use super::hedge::{self, Source};
+use super::hidden;
 use super::options::Scope;
 use super::poll::Poll;
 use super::pool::{Lane, Peer};
@@ -37,12 +38,17 @@ impl Cluster {
         turn.admit(view.addresses.clone());
         let sources = view.sources(&self.shared.bootstrap);
         let topology = hedge::topology(&turn, &Metadata::AllTopics, sources, options.hedge_after, &view.topology).await;
-        let Some((source, topology)) = topology else {
+        let Some((source, mut topology)) = topology else {
             let answering = unreachable(turn.answering());
             return self.blind(scope, began, answering);
         };
         if topology.cluster_id != view.topology.cluster_id {
             self.memory = Memory::default();
+        }
+        let mut gaps = Gaps::default();
+        if topology.cluster_id == view.topology.cluster_id {
+            let both = (&mut topology, &view.topology);
+            hidden::put_back(&turn, &source, both, |name| scope.covers_topic(name), &mut gaps).await;
         }
         let source_id = match &source {
             Source::Broker(id) => Some(*id),
@@ -58,7 +64,7 @@ impl Cluster {
             scope,
             turn,
             topology,
-            gaps: Gaps::default(),
+            gaps,
             source,
             now: Instant::now(),
             refreshed: false,

@@ -296,3 +296,28 @@ fn a_group_without_commits_and_members_is_no_alarm() {
     assert_eq!(verdict(&observation, "g"), GroupVerdict::Ok);
     assert_eq!(observation.groups["g"].lag_records, None);
 }
+
+#[test]
+fn a_topic_that_is_hidden_from_us_hides_its_commits_and_loses_none() {
+    let mut world = World::new().with_topic("t", 1, &[1_000]).with_group("g", &[("t", 0, 400)]);
+    world.turn();
+    // Both the metadata and the coordinator leave out, without a word, what we may not describe.
+    let commits = std::mem::take(&mut world.group("g").commits);
+    world.topics.get_mut("t").expect("made").missing = Some(Missing::TopicNotAuthorized);
+    for _ in 0..5 {
+        let seen = world.turn();
+        let group = &seen.groups["g"];
+        let lags: Vec<Lag> = group.partitions.iter().map(|view| view.lag).collect();
+        assert_eq!(lags, [Lag::Unknown(Missing::TopicNotAuthorized)], "neither gone nor 0");
+        assert_eq!((group.lag_records, seen.changes.len()), (None, 0));
+    }
+    world.topics.get_mut("t").expect("made").missing = None;
+    // Whoever forgot the commit would take a smaller one for the first.
+    world.group("g").commits = commits;
+    assert_eq!(world.turn().groups["g"].lag_records, Some(600));
+    // The control: without the refusal the commit was deleted.
+    world.group("g").commits.clear();
+    world.turns(2);
+    let lags: Vec<Lag> = world.turn().groups["g"].partitions.iter().map(|view| view.lag).collect();
+    assert_eq!(lags, [Lag::Uncommitted]);
+}

@@ -12,6 +12,8 @@ pub(crate) enum Metadata {
     AllTopics,
     /// Of one topic.
     Topic(String),
+    /// Of these topics.
+    Topics(Vec<String>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,15 +65,17 @@ impl Request for Metadata {
     type Response = Topology;
 
     fn write(&self, version: i16, to: &mut Writer) {
+        let by_name = |to: &mut Writer, name: &String| {
+            if version >= 10 {
+                to.uuid([0; 16]);
+            }
+            to.string(name);
+            to.tags();
+        };
         match self {
             Self::AllTopics => to.null_array(),
-            Self::Topic(name) => to.array(&[name], |to, name| {
-                if version >= 10 {
-                    to.uuid([0; 16]);
-                }
-                to.string(name);
-                to.tags();
-            }),
+            Self::Topic(name) => to.array(std::slice::from_ref(name), by_name),
+            Self::Topics(names) => to.array(names, by_name),
         }
         if version >= 4 {
             to.bool(false); // allow_auto_topic_creation
