@@ -168,10 +168,8 @@ impl Pool {
                 if failures == 0 {
                     warn!(address = %peer.address(), %error, "broker cannot be asked");
                 }
-                let rest = match &error {
-                    CallError::Refused(_) => REFUSED_REST,
-                    _ => rest(failures, jitter()),
-                };
+                let is_refused = matches!(error, CallError::Refused(_));
+                let rest = if is_refused { REFUSED_REST } else { rest(failures, jitter()) };
                 let (until, generation) = (Instant::now() + rest, held.generation);
                 *slot = Slot::Resting { failures: failures.saturating_add(1), until, last: error.clone(), generation };
                 Err(error)

@@ -1,5 +1,6 @@
 //! TLS, SASL and ACLs on real brokers: both planes come in by every mechanism, and what is wrong is said in one line.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -7,18 +8,22 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use kustody::clock::Clock;
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::clusters::own;
 use crate::daemon::{Daemon, Setup};
-use crate::kafka::secured::{Authority, Listener, PLAIN_PASSWORD, USER, authorizer};
-use crate::kafka::{Acl, Client, Error, Operation, Options, Resource, until};
+use crate::kafka::proxy::Proxy;
+use crate::kafka::secured::{Authority, Listener, PLAIN_PASSWORD, Secured, USER, authorizer};
+use crate::kafka::{Acl, Client, Error, Operation, Options, Resource, until, values};
 
 const SOON: Duration = Duration::from_secs(60);
 const SCRAM_PASSWORD: &str = "scram-9tWv5e-secret";
 
 /// Thirty first handshakes with brokers that have just started take their time on two cores.
 const PATIENT: &str = "poll.request_timeout = \"8s\"\npoll.deadline = \"20s\"\n";
+
+const NEXT_PASSWORD: &str = "scram-Xm2u8b-secret";
 
 const fn acl(resource: Resource, name: &'static str, operation: Operation) -> Acl {
     Acl { resource, name, operation }
@@ -77,7 +82,7 @@ async fn doctor(bootstrap: &str, pairs: &[(&str, &str)]) -> (Option<i32>, String
 }
 
 fn assert_no_secret(text: &str) {
-    for secret in [PLAIN_PASSWORD, SCRAM_PASSWORD, "wrong-7Hq-secret", "PRIVATE KEY"] {
+    for secret in [PLAIN_PASSWORD, SCRAM_PASSWORD, NEXT_PASSWORD, "wrong-7Hq-secret", "PRIVATE KEY"] {
         assert!(!text.contains(secret), "{secret} is shown:\n{text}");
     }
 }
@@ -273,8 +278,137 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
         assert_eq!(code, Some(2), "{name}: {text}");
         assert_eq!(text.lines().filter(|line| line.contains(want)).count(), 1, "{name}: {text}");
     }
+    // What is read from files is read again when they change: the former password would not do for a new connection.
+    let delivered = |canary: &Value| canary["items"][0]["delivered"].as_u64().unwrap_or_default();
+    let mut before = Vec::new();
+    for name in ["scram-256", "scram-512", "mutual"] {
+        before.push((name, delivered(&daemon.json(&format!("/clusters/{name}/canary")).await)));
+    }
+    client.set_scram_password(NEXT_PASSWORD).await.expect("a password is set");
+    file("password", NEXT_PASSWORD);
+    let next = ca.issue(USER, &[]);
+    file("mine.key", &next.key);
+    file("mine.pem", &next.certificate);
+    for (name, before) in before {
+        let what = format!("{name}: both planes go on with what the files hold now");
+        let goes_on = until(&what, SOON, async || {
+            let log = daemon.log();
+            let canary = daemon.json(&format!("/clusters/{name}/canary")).await;
+            if delivered(&canary) < before + 10 || log.matches("the canary's clients are made anew").count() < 3 {
+                return Err(Error::NotYet(canary.to_string()));
+            }
+            assert_eq!((&canary["items"][0]["lost"], &canary["items"][0]["duplicated"]), (&0.into(), &0.into()));
+            Ok(())
+        });
+        goes_on.await.unwrap_or_else(|error| panic!("{error}\n{}", daemon.log()));
+    }
+    daemon.await_turns(2).await;
+    daemon.assert_only(&["leader_moved"]).await;
+
     assert_no_secret(&daemon.log());
     for path in ["/metrics", "/", "/clusters/main/canary", "/api/v1/clusters", "/api/v1/clusters/main/findings"] {
         assert_no_secret(&daemon.text(path).await);
     }
+}
+
+/// Reads of Kafka's protocol, and what a connection begins with, by api key.
+const READS: [i16; 25] =
+    [2, 3, 9, 10, 15, 16, 17, 18, 23, 32, 35, 36, 46, 55, 60, 61, 65, 66, 69, 75, 77, 89, 90, 91, 92];
+/// What the canary does besides: Produce, Fetch, InitProducerId, AddPartitionsToTxn, EndTxn; and in its own group,
+/// OffsetCommit, JoinGroup, Heartbeat, LeaveGroup, SyncGroup.
+const CANARY_ACTS: [i16; 10] = [0, 1, 22, 24, 26, 8, 11, 12, 13, 14];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_exactly_its_acls_it_sees_all_and_without_one_it_says_which() {
+    let proxy = Proxy::bind(&[1, 2, 3]).await.expect("ports are free");
+    let ca = Authority::new("CA of a test");
+    let secured = Secured { open_ports: proxy.ports(), max_reauth_ms: 4_000, ..ca.secured() };
+    let options =
+        Options { secured: Some(secured), properties: authorizer(), offsets_partitions: 3, ..Options::default() };
+    let cluster = own(options).await;
+    proxy.aim_at(cluster.ids().into_iter().map(|id| (id, cluster.secured_port(Listener::Open, id))).collect());
+    let client = cluster.client();
+    client.set_scram_password(SCRAM_PASSWORD).await.expect("a password is set");
+    let canary = [acl(Resource::Topic, "__kustody.canary", Operation::Describe)];
+    let exactly = [&READ_ALL[..], &CANARY, &canary_on("__kustody.canary"), &canary].concat();
+    brokers_know(&client, &exactly).await;
+    client
+        .create_topic("__kustody.canary", &REPLICAS, &[("min.insync.replicas", "2"), ("retention.ms", "7200000")])
+        .await
+        .expect("it is created");
+    client.create_topic("orders", &[&[1, 2, 3]], &[]).await.expect("the topic is created");
+    client.produce("orders", 0, &values("orders", 100), "all", &[]).await.expect("records are sent");
+    client.commit("app", "orders", 0, 60).await.expect("a commit");
+
+    let lines = section(&[
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "SCRAM-SHA-256"),
+        ("sasl.username", USER),
+        ("sasl.password", SCRAM_PASSWORD),
+    ]);
+    let cluster_lines = format!(
+        "{PATIENT}canary.enabled = true\ncanary.group_probe = true\n\
+         canary.classes = [\"acks0\", \"acks1\", \"all\", \"idempotent\", \"transactional\"]"
+    );
+    let setup = Setup { bootstrap: &proxy.bootstrap(), cluster: &cluster_lines, more: &lines };
+    let daemon = Daemon::start(&setup).await;
+    for class in ["acks0", "acks1", "all", "idempotent", "transactional"] {
+        daemon.await_canary(class, SOON, |seen| seen["delivered"].as_u64() >= Some(5)).await;
+    }
+    let joined = until("the group probe measures", SOON, async || {
+        let canary = daemon.json("/clusters/main/canary").await;
+        let measured = canary["group_probe"]["commit_latency_seconds"]["p50"].is_number();
+        if measured { Ok(()) } else { Err(Error::NotYet(canary["group_probe"].to_string())) }
+    });
+    joined.await.unwrap_or_else(|error| panic!("{error}\n{}", daemon.log()));
+    daemon.await_turns(2).await;
+    daemon.assert_only(&["leader_moved"]).await;
+    let lag_of_app = async || daemon.json("/clusters/main/groups/app").await["lag_records"].clone();
+    assert_eq!(lag_of_app().await, 40);
+    assert_eq!(daemon.cluster().await["poll"]["partial"], false, "{}", daemon.cluster().await);
+
+    // Without one of them it is blind there, says so, invents nothing, and sees again by itself.
+    let revoked = [
+        (acl(Resource::Topic, "*", Operation::Describe), "grant DESCRIBE on the topic"),
+        (acl(Resource::Group, "*", Operation::Describe), "grant DESCRIBE on the group"),
+    ];
+    for (right, want) in revoked {
+        client.revoke(USER, &right).await.expect("the ACL is taken away");
+        let blind = daemon
+            .await_findings("monitor_blind", SOON, |found| {
+                found.iter().any(|one| {
+                    one["state"] == "open" && one["summary"].as_str().is_some_and(|text| text.contains(want))
+                })
+            })
+            .await;
+        assert!(blind.iter().any(|one| one["grade"] == "unknown"), "{blind:#?}");
+        // Longer than it takes to forget a group that is really gone.
+        daemon.await_turns(14).await;
+        let group = daemon.json("/clusters/main/groups/app").await;
+        assert_eq!(group["lag_records"], Value::Null, "{want}: {group:#}");
+        assert_eq!(group["partitions"][0]["lag"]["state"], "unknown", "{want}: {group:#}");
+        daemon.assert_only(&["leader_moved"]).await;
+        client.grant(USER, &[right]).await.expect("it is granted again");
+        let sees_again = until("it sees again", SOON, async || {
+            let open = daemon.findings_of("monitor_blind").await;
+            let open: Vec<&Value> = open.iter().filter(|one| one["state"] == "open").collect();
+            let lag = lag_of_app().await;
+            if open.is_empty() && lag == 40 { Ok(()) } else { Err(Error::NotYet(format!("{lag} {open:#?}"))) }
+        });
+        sees_again.await.unwrap_or_else(|error| panic!("{want}: {error}\n{}", daemon.log()));
+    }
+    daemon.assert_only(&["leader_moved"]).await;
+    for class in ["acks1", "all", "idempotent", "transactional"] {
+        assert_eq!(daemon.canary(class).await["lost"], 0, "{class}");
+    }
+
+    // A record of every request: the poll plane reads, and the canary does what a canary does.
+    let asked = proxy.asked();
+    let of_poll_plane: BTreeSet<i16> = asked.iter().filter(|(who, _)| who == "kustody").map(|(_, api)| *api).collect();
+    assert!(of_poll_plane.contains(&9) && of_poll_plane.contains(&36), "it was recorded: {asked:?}");
+    for (who, api) in &asked {
+        let is_allowed = READS.contains(api) || who.starts_with("kustody-canary") && CANARY_ACTS.contains(api);
+        assert!(is_allowed, "{who:?} sent a request of api {api}");
+    }
+    assert_no_secret(&daemon.log());
 }
