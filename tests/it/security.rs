@@ -23,6 +23,9 @@ const SCRAM_PASSWORD: &str = "scram-9tWv5e-secret";
 /// Thirty first handshakes with brokers that have just started take their time on two cores.
 const PATIENT: &str = "poll.request_timeout = \"8s\"\npoll.deadline = \"20s\"\n";
 
+/// Properties by name.
+type Given<'a> = Vec<(&'a str, &'a str)>;
+
 const NEXT_PASSWORD: &str = "scram-Xm2u8b-secret";
 
 const fn acl(resource: Resource, name: &'static str, operation: Operation) -> Acl {
@@ -185,7 +188,7 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
     let expired = file("expired", &token(-60));
 
     // What is wrong is one line, and a secret is in none of them.
-    let wrong: [(&str, &str, Vec<(&str, &str)>, &str); 12] = [
+    let wrong: [(&str, &str, Given<'_>, &str); 12] = [
         (
             "wrong password",
             &sasl,
@@ -314,8 +317,8 @@ async fn both_planes_come_in_by_every_mechanism_and_each_refusal_is_one_line() {
 /// Reads of Kafka's protocol, and what a connection begins with, by api key.
 const READS: [i16; 25] =
     [2, 3, 9, 10, 15, 16, 17, 18, 23, 32, 35, 36, 46, 55, 60, 61, 65, 66, 69, 75, 77, 89, 90, 91, 92];
-/// What the canary does besides: Produce, Fetch, InitProducerId, AddPartitionsToTxn, EndTxn; and in its own group,
-/// OffsetCommit, JoinGroup, Heartbeat, LeaveGroup, SyncGroup.
+/// What the canary does besides: Produce, Fetch, `InitProducerId`, `AddPartitionsToTxn`, `EndTxn`; and in its own group,
+/// `OffsetCommit`, JoinGroup, Heartbeat, `LeaveGroup`, SyncGroup.
 const CANARY_ACTS: [i16; 10] = [0, 1, 22, 24, 26, 8, 11, 12, 13, 14];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! SaslAuthenticate: one message of a SASL dialogue, and its answer.
+//! `SaslAuthenticate`: one message of a SASL dialogue, and its answer.
 
 use std::ops::RangeInclusive;
 

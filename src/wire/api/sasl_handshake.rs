@@ -1,4 +1,4 @@
-//! SaslHandshake: which mechanism we go by, and which the broker offers.
+//! `SaslHandshake`: which mechanism we go by, and which the broker offers.
 
 use std::ops::RangeInclusive;
 

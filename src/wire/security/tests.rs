@@ -13,6 +13,9 @@ use super::{Clues, Login, Security};
 use crate::clock::Clock;
 use crate::model::Properties;
 
+/// Properties by name.
+type Given<'a> = &'a [(&'a str, &'a str)];
+
 const NOW: std::ops::Range<i32> = 2020..2999;
 
 fn properties(pairs: &[(&str, &str)]) -> Properties {
@@ -172,7 +175,7 @@ fn problems_name_the_property_and_the_remedy() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), "\n").expect("it is writable");
     let empty = file.path().to_str().expect("a temporary file's name is text");
-    let cases: [(&[(&str, &str)], &[&str]); 15] = [
+    let cases: [(Given<'_>, &[&str]); 15] = [
         (
             &[("security.protocol", "TLS")],
             &[r#""security.protocol": "TLS" is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"#],
