@@ -1,8 +1,9 @@
 //! Kafka's primitive types, read and written within bounds.
 //!
 //! What arrives is hostile until decoded: no length is trusted before it is compared with the bytes that are left, and
-//! a claimed count reserves no memory that the bytes could not fill. Both encodings are one code path: a [`Reader`] or
-//! [`Writer`] knows whether its message is *flexible* (KIP-482: compact lengths, tagged fields) and does the right thing.
+//! a message may take [`MEMORY_PER_BYTE`] times its own size in memory and no more, whatever counts it claims. Both
+//! encodings are one code path: a [`Reader`] or [`Writer`] knows whether its message is *flexible* (KIP-482: compact
+//! lengths, tagged fields) and does the right thing.
 
 use thiserror::Error;
 
@@ -15,6 +16,9 @@ pub(crate) enum Malformed {
     /// An array claims more elements than the bytes left could hold.
     #[error("{count} elements claimed in {left} bytes")]
     TooMany { count: u64, left: usize },
+    /// What the message claims would take more memory than any real message of its size.
+    #[error("more memory claimed than a message of this size may take")]
+    TooLarge,
     /// A value that may not be null is.
     #[error("null where a value must be")]
     Null,
@@ -32,14 +36,17 @@ pub(crate) enum Malformed {
 /// The longest string Kafka accepts, in bytes (`Short.MAX_VALUE`, in both encodings).
 pub(crate) const LONGEST_STRING: usize = 0x7fff;
 
-/// Memory for more elements than this is only taken as they really arrive.
-const RESERVED_AT_ONCE: usize = 256;
+/// How many times its own size a message may take in memory once it is read. Real answers take at most 8; what makes
+/// for more are thousands of elements whose every name is empty.
+const MEMORY_PER_BYTE: usize = 12;
 
 /// Reads one message from its bytes.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     left: &'a [u8],
     flexible: bool,
+    /// Bytes of memory that what is read may still take.
+    memory: usize,
 }
 
 macro_rules! read_number {
@@ -57,7 +64,26 @@ macro_rules! read_number {
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(bytes: &'a [u8], flexible: bool) -> Self {
-        Self { left: bytes, flexible }
+        Self { left: bytes, flexible, memory: bytes.len().saturating_mul(MEMORY_PER_BYTE) }
+    }
+
+    /// Reads a message that lies within this one as bytes, in the plain encoding. What it takes of the memory is this
+    /// message's; if it cannot be read, nothing is.
+    pub(crate) fn within<T>(
+        &mut self,
+        bytes: &'a [u8],
+        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        let mut inner = Self { left: bytes, flexible: false, memory: self.memory };
+        let value = read(&mut inner)?;
+        self.memory = inner.memory;
+        Ok(value)
+    }
+
+    /// Takes so much of the memory that is left.
+    fn spend(&mut self, bytes: usize) -> Result<(), Malformed> {
+        self.memory = self.memory.checked_sub(bytes).ok_or(Malformed::TooLarge)?;
+        Ok(())
     }
 
     /// Goes on in the plain encoding.
@@ -113,8 +139,27 @@ impl<'a> Reader<'a> {
     /// A string or null. Bytes that are no UTF-8 are replaced, not refused: one client's strange id must not hide the
     /// rest of an answer.
     pub(crate) fn nullable_string(&mut self) -> Result<Option<String>, Malformed> {
-        let Some(length) = self.length(false)? else { return Ok(None) };
-        Ok(Some(String::from_utf8_lossy(self.take(length)?).into_owned()))
+        let Some(text) = self.nullable_text()? else { return Ok(None) };
+        Ok(Some(if let Ok(text) = str::from_utf8(text) {
+            self.spend(text.len())?;
+            text.to_owned()
+        } else {
+            // Each byte may become three, and the string grows by doubling.
+            self.spend(text.len().saturating_mul(6))?;
+            String::from_utf8_lossy(text).into_owned()
+        }))
+    }
+
+    fn nullable_text(&mut self) -> Result<Option<&'a [u8]>, Malformed> {
+        match self.length(false)? {
+            Some(length) => self.take(length).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads past a string or null.
+    pub(crate) fn skip_string(&mut self) -> Result<(), Malformed> {
+        self.nullable_text().map(drop)
     }
 
     pub(crate) fn string(&mut self) -> Result<String, Malformed> {
@@ -126,24 +171,47 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// An array of elements that take at least `smallest` bytes each.
-    pub(crate) fn array<T>(
+    /// An array or null, of elements that take at least `smallest` bytes each. Memory is taken once, for as many as are
+    /// claimed: the message must have both the bytes and the memory for them.
+    pub(crate) fn nullable_array<T>(
         &mut self,
         smallest: u64,
         mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
-    ) -> Result<Vec<T>, Malformed> {
-        let claimed = self.length(true)?.ok_or(Malformed::Null)?;
+    ) -> Result<Option<Vec<T>>, Malformed> {
+        let Some(claimed) = self.length(true)? else { return Ok(None) };
         let too_many = Malformed::TooMany { count: claimed, left: self.left.len() };
         let needed = claimed.checked_mul(smallest.max(1)).ok_or(too_many)?;
         let count = usize::try_from(claimed).map_err(|_| too_many)?;
         if usize::try_from(needed).map_or(true, |needed| needed > self.left.len()) {
             return Err(too_many);
         }
-        let mut elements = Vec::with_capacity(count.min(RESERVED_AT_ONCE));
+        self.spend(count.saturating_mul(size_of::<T>()))?;
+        let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(read(self)?);
         }
-        Ok(elements)
+        Ok(Some(elements))
+    }
+
+    /// An array of elements that take at least `smallest` bytes each.
+    pub(crate) fn array<T>(
+        &mut self,
+        smallest: u64,
+        read: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        self.nullable_array(smallest, read)?.ok_or(Malformed::Null)
+    }
+
+    /// A structure or null, as flexible messages mark it.
+    pub(crate) fn nullable<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, Malformed> {
+        if self.i8()? < 0 { Ok(None) } else { read(self).map(Some) }
+    }
+
+    pub(crate) fn nullable_i32s(&mut self) -> Result<Option<Vec<i32>>, Malformed> {
+        self.nullable_array(4, Self::i32)
     }
 
     pub(crate) fn i32s(&mut self) -> Result<Vec<i32>, Malformed> {
@@ -268,6 +336,18 @@ impl Writer {
         }
     }
 
+    pub(crate) fn i32s(&mut self, numbers: &[i32]) {
+        self.array(numbers, |to, number| to.i32(*number));
+    }
+
+    /// A structure or null, as flexible messages mark it.
+    pub(crate) fn nullable<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.i8(if value.is_some() { 1 } else { -1 });
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
     pub(crate) fn null_array(&mut self) {
         self.length(None, true);
     }
@@ -315,16 +395,47 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_count_reserves_little() {
-        let mut bytes = vec![0, 0x10, 0, 0];
-        bytes.resize(4 + (1 << 20), 0);
-        let mut seen = 0;
-        let read = Reader::new(&bytes, false).array(1, |reader| {
-            seen += 1;
-            if seen > 3 { Err(Malformed::Null) } else { reader.i8().map(|_| [0_u8; 4096]) }
-        });
-        assert_eq!(read.err(), Some(Malformed::Null));
-        assert!(RESERVED_AT_ONCE * 4096 <= bytes.len());
+    fn a_message_takes_no_more_memory_than_its_size_allows() {
+        let claim = |count: u32, of: usize| {
+            let mut bytes = count.to_be_bytes().to_vec();
+            bytes.resize(4 + of, 0);
+            bytes
+        };
+        let element = |reader: &mut Reader<'_>| reader.i8().map(|_| [0_u8; 24]);
+        // 24 bytes of memory for each byte are too much, whether they are claimed at once or array by array.
+        assert_eq!(Reader::new(&claim(1_000, 1_000), false).array(1, element).err(), Some(Malformed::TooLarge));
+        assert!(Reader::new(&claim(400, 1_000), false).array(1, element).is_ok());
+        let mut nested = 3_u32.to_be_bytes().to_vec();
+        for _ in 0..3 {
+            nested.extend(claim(200, 200));
+        }
+        let inner = |reader: &mut Reader<'_>| reader.array(1, element);
+        assert_eq!(Reader::new(&nested, false).array(4, inner).err(), Some(Malformed::TooLarge));
+        nested.resize(2_000, 0);
+        assert!(Reader::new(&nested, false).array(4, inner).is_ok());
+    }
+
+    #[test]
+    fn a_message_within_another_has_its_memory() {
+        let mut inner = 60_u32.to_be_bytes().to_vec();
+        inner.resize(64, 0);
+        let element = |reader: &mut Reader<'_>| reader.i8().map(|_| [0_u8; 10]);
+        let mut reader = Reader::new(&inner, true);
+        assert!(reader.within(&inner, |reader| reader.array(1, element)).is_ok());
+        assert_eq!(reader.within(&inner, |reader| reader.array(1, element)).err(), Some(Malformed::TooLarge));
+        let mut reader = Reader::new(&inner, true);
+        let given_up = reader.within(&inner, |reader| reader.array(1, element).and(Err::<(), _>(Malformed::Null)));
+        assert_eq!(given_up, Err(Malformed::Null));
+        assert!(reader.within(&inner, |reader| reader.array(1, element)).is_ok(), "what was not read takes nothing");
+    }
+
+    #[test]
+    fn null_is_told_apart_from_none() {
+        assert_eq!(Reader::new(&[0], true).nullable_i32s(), Ok(None));
+        assert_eq!(Reader::new(&[1], true).nullable_i32s(), Ok(Some(Vec::new())));
+        assert_eq!(Reader::new(&[0xff], true).nullable(Reader::i8), Ok(None));
+        assert_eq!(Reader::new(&[1, 7], true).nullable(Reader::i8), Ok(Some(7)));
+        assert_eq!(Reader::new(&[0, 5], true).skip_string(), Ok(()));
     }
 
     #[test]
