@@ -29,12 +29,12 @@ impl Request for ConsumerGroupDescribe {
         from.i32()?; // throttle_time_ms
         let groups = from.array(20, |from| {
             let error_code = from.i16()?;
-            from.nullable_string()?; // error_message
+            from.skip_string()?; // error_message
             let id = from.string()?;
             let state = from.string()?;
             from.i32()?; // group_epoch
             from.i32()?; // assignment_epoch
-            from.string()?; // assignor_name
+            from.skip_string()?; // assignor_name
             let members = from.array(14, |from| member(version, from))?;
             from.i32()?; // authorized_operations
             from.tags()?;
@@ -47,13 +47,13 @@ impl Request for ConsumerGroupDescribe {
 
 fn member(version: i16, from: &mut Reader<'_>) -> Result<DescribedMember, Malformed> {
     let id = from.string()?;
-    from.nullable_string()?; // instance_id
-    from.nullable_string()?; // rack_id
+    from.skip_string()?; // instance_id
+    from.skip_string()?; // rack_id
     from.i32()?; // member_epoch
     let client_id = from.string()?;
     let host = from.string()?;
-    from.array(1, Reader::string)?; // subscribed_topic_names
-    from.nullable_string()?; // subscribed_topic_regex
+    from.array(1, Reader::skip_string)?; // subscribed_topic_names
+    from.skip_string()?; // subscribed_topic_regex
     let assignment = assignment(from)?;
     self::assignment(from)?; // target_assignment
     if version >= 1 {
@@ -63,7 +63,7 @@ fn member(version: i16, from: &mut Reader<'_>) -> Result<DescribedMember, Malfor
     Ok(DescribedMember { id, client_id, host, assignment })
 }
 
-fn assignment(from: &mut Reader<'_>) -> Result<ByTopic<i32>, Malformed> {
+pub(super) fn assignment(from: &mut Reader<'_>) -> Result<ByTopic<i32>, Malformed> {
     let topics = from.array(19, |from| {
         from.uuid()?;
         let topic = (from.string()?, from.i32s()?);

@@ -47,7 +47,7 @@ impl Request for DescribeConfigs {
         from.i32()?; // throttle_time_ms
         let topics = from.array(6, |from| {
             let error_code = from.i16()?;
-            from.nullable_string()?; // error_message
+            from.skip_string()?; // error_message
             from.i8()?; // resource_type
             let topic = from.string()?;
             let settings = from.array(6, |from| setting(version, from))?;
@@ -65,14 +65,14 @@ fn setting(version: i16, from: &mut Reader<'_>) -> Result<(String, Option<String
     from.i8()?; // config_source
     from.bool()?; // is_sensitive
     from.array(3, |from| {
-        from.string()?;
-        from.nullable_string()?;
+        from.skip_string()?;
+        from.skip_string()?;
         from.i8()?;
         from.tags()
     })?; // synonyms
     if version >= 3 {
         from.i8()?; // config_type
-        from.nullable_string()?; // documentation
+        from.skip_string()?; // documentation
     }
     from.tags()?;
     Ok(setting)

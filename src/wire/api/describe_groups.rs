@@ -57,12 +57,12 @@ impl Request for DescribeGroups {
 fn group(version: i16, from: &mut Reader<'_>) -> Result<Described, Malformed> {
     let error_code = from.i16()?;
     if version >= 6 {
-        from.nullable_string()?; // error_message
+        from.skip_string()?; // error_message
     }
     let id = from.string()?;
     let state = from.string()?;
     let protocol_type = from.string()?;
-    from.string()?; // protocol_data: the assignor
+    from.skip_string()?; // protocol_data: the assignor
     let members = from.array(5, |from| member(version, protocol_type == "consumer", from))?;
     if version >= 3 {
         from.i32()?; // authorized_operations
@@ -74,7 +74,7 @@ fn group(version: i16, from: &mut Reader<'_>) -> Result<Described, Malformed> {
 fn member(version: i16, consumer: bool, from: &mut Reader<'_>) -> Result<DescribedMember, Malformed> {
     let id = from.string()?;
     if version >= 4 {
-        from.nullable_string()?; // group_instance_id
+        from.skip_string()?; // group_instance_id
     }
     let client_id = from.string()?;
     let host = from.string()?;
@@ -82,14 +82,13 @@ fn member(version: i16, consumer: bool, from: &mut Reader<'_>) -> Result<Describ
     let bytes = from.bytes()?;
     from.tags()?;
     // Only the consumer protocol says partitions here; Connect and others put bytes of their own.
-    let assignment = if consumer { assignment(bytes).unwrap_or_default() } else { Vec::new() };
+    let assignment = if consumer { from.within(bytes, assignment).unwrap_or_default() } else { Vec::new() };
     Ok(DescribedMember { id, client_id, host, assignment })
 }
 
 /// The partitions in a `ConsumerProtocolAssignment`. Its bytes come from another client through the broker unseen, so
 /// what cannot be read is that member's own affair.
-fn assignment(bytes: &[u8]) -> Result<ByTopic<i32>, Malformed> {
-    let mut from = Reader::new(bytes, false);
+fn assignment(from: &mut Reader<'_>) -> Result<ByTopic<i32>, Malformed> {
     from.i16()?; // version: what follows has been the same in all of them
     from.array(6, |from| Ok((from.string()?, from.i32s()?)))
 }
@@ -112,7 +111,7 @@ mod tests {
             ("somebody's own bytes", b"\0\0\x7f\xff\xff\xffhello", None),
         ];
         for (name, bytes, want) in cases {
-            assert_eq!(assignment(bytes).ok(), want, "{name}");
+            assert_eq!(assignment(&mut Reader::new(bytes, false)).ok(), want, "{name}");
         }
     }
 }

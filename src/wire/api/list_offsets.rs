@@ -40,7 +40,7 @@ pub(crate) struct ListedOffset {
 impl Request for ListOffsets {
     const KEY: i16 = 2;
     const NAME: &'static str = "ListOffsets";
-    const VERSIONS: RangeInclusive<i16> = 1..=10;
+    const VERSIONS: RangeInclusive<i16> = 1..=11;
     const FLEXIBLE_FROM: i16 = 6;
     type Response = ByTopic<ListedOffset>;
 

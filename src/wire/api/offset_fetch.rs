@@ -1,11 +1,8 @@
 //! OffsetFetch: what groups committed.
-//!
-//! Version 10 names topics by id. It is left out: a commit is judged by name beside the topic's id of the same turn, and
-//! brokers remove the commits of a deleted topic themselves.
 
 use std::ops::RangeInclusive;
 
-use super::{ByTopic, Request};
+use super::Request;
 use crate::wire::codec::{Malformed, Reader, Writer};
 
 /// Asks for all commits of groups, without waiting for transactions in flight (`require_stable` false: a commit that
@@ -24,7 +21,15 @@ pub(crate) struct GroupCommits {
     /// Empty before version 8.
     pub(crate) id: String,
     pub(crate) error_code: i16,
-    pub(crate) topics: ByTopic<Commit>,
+    pub(crate) topics: Vec<(Topic, Vec<Commit>)>,
+}
+
+/// A topic as the answer names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    Name(String),
+    /// From version 10 on: the topic that was committed for, not a later one of its name.
+    Id([u8; 16]),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub(crate) struct Commit {
 impl Request for OffsetFetch {
     const KEY: i16 = 9;
     const NAME: &'static str = "OffsetFetch";
-    const VERSIONS: RangeInclusive<i16> = 2..=9;
+    const VERSIONS: RangeInclusive<i16> = 2..=10;
     const FLEXIBLE_FROM: i16 = 6;
     type Response = Vec<GroupCommits>;
 
@@ -87,19 +92,19 @@ impl Request for OffsetFetch {
     }
 }
 
-fn topics(version: i16, from: &mut Reader<'_>) -> Result<ByTopic<Commit>, Malformed> {
+fn topics(version: i16, from: &mut Reader<'_>) -> Result<Vec<(Topic, Vec<Commit>)>, Malformed> {
     from.array(2, |from| {
-        let name = from.string()?;
+        let topic = if version >= 10 { Topic::Id(from.uuid()?) } else { Topic::Name(from.string()?) };
         let commits = from.array(15, |from| {
             let partition = from.i32()?;
             let offset = from.i64()?;
             let leader_epoch = if version >= 5 { from.i32()? } else { -1 };
-            from.nullable_string()?; // metadata: the client's own
+            from.skip_string()?; // metadata: the client's own
             let error_code = from.i16()?;
             from.tags()?;
             Ok(Commit { partition, offset, leader_epoch, error_code })
         })?;
         from.tags()?;
-        Ok((name, commits))
+        Ok((topic, commits))
     })
 }
