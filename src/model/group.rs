@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{BrokerId, GroupId, MemberId, TopicPartition};
-use super::offset::CommittedOffset;
+use super::offset::{CommittedOffset, Offset};
 use super::reading::Reading;
 use super::time::Timestamp;
 
@@ -62,6 +62,18 @@ pub struct Member {
     pub assignment: Vec<TopicPartition>,
 }
 
+/// From where a share group still hands out the records of a partition, and how many are left (KIP-932).
+///
+/// Its members take records one by one and in no order, so records behind the start offset may be done with already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareOffset {
+    /// The share-partition start offset: everything below is done with. None until the first record was handed out.
+    pub start: Option<Offset>,
+    /// Records from there on that are not done with, as the broker counts them; none where it does not (before Kafka
+    /// 4.2, KIP-1226).
+    pub lag: Option<u64>,
+}
+
 /// One group, as read in one turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerGroup {
@@ -71,12 +83,17 @@ pub struct ConsumerGroup {
     pub group_type: GroupType,
     /// Its state as described, or why it is not known.
     pub state: Reading<GroupState>,
-    /// The broker that leads its partition of `__consumer_offsets`, by this turn's Metadata.
+    /// The broker that leads its partition of `__consumer_offsets`, by this turn's Metadata; where that topic is not to be
+    /// seen, the one that FindCoordinator names.
     pub coordinator: Option<BrokerId>,
     /// Its members, or why they are not known.
     pub members: Reading<Vec<Member>>,
-    /// What it committed, or why that is not known. A partition without a commit is not in the map.
+    /// What it committed, or why that is not known. A partition without a commit is not in the map. A share group commits
+    /// nothing.
     pub commits: Reading<BTreeMap<TopicPartition, Reading<CommittedOffset>>>,
+    /// What a share group still has to hand out, or why that is not known; [`Missing::NotAsked`](super::Missing) for
+    /// every other type.
+    pub share_offsets: Reading<BTreeMap<TopicPartition, Reading<ShareOffset>>>,
     /// When the commits were asked for: the `as_of` of the group.
     pub commits_as_of: Timestamp,
 }

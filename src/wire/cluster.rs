@@ -13,6 +13,7 @@ use super::hedge::Source;
 use super::options::Options;
 use super::pool::Pool;
 use super::security::Tokens;
+use super::surveyor::Surveyor;
 use super::topology::{Topology, address};
 use super::transport::Address;
 use super::watermarks::LogStarts;
@@ -89,6 +90,12 @@ impl Cluster {
     #[must_use]
     pub fn credentials(&self) -> watch::Receiver<u64> {
         self.shared.pool.keyring().generation()
+    }
+
+    /// A handle that answers what no turn reads, at any time.
+    #[must_use]
+    pub fn surveyor(&self) -> Surveyor {
+        Surveyor::new(Arc::clone(&self.shared))
     }
 
     /// Groups known from before this process started: they count as seen, so that their absence is noticed.

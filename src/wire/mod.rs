@@ -1,7 +1,8 @@
 //! The poll plane: our own small Kafka client, read-only, and never blind.
 //!
 //! [`Cluster::snapshot`] reads a whole cluster in one turn. It is total: a broker that hangs or refuses costs its own
-//! part of the reading and nobody else's. [`Witness`] answers single questions of proof in between.
+//! part of the reading and nobody else's. [`Witness`] answers single questions of proof in between,
+//! [`Surveyor`] what nobody needs every turn.
 
 mod api;
 mod cluster;
@@ -9,6 +10,7 @@ mod codec;
 mod commits;
 mod configs;
 mod connection;
+mod coordination;
 mod coordinator;
 mod description;
 mod epochs;
@@ -23,8 +25,11 @@ mod poll;
 mod pool;
 mod requests;
 mod security;
+mod share;
 mod sightings;
 mod snapshot;
+mod surveyor;
+mod topic_names;
 mod topology;
 mod transport;
 mod turn;
@@ -35,4 +40,5 @@ pub use cluster::Cluster;
 pub use greeting::{Greeted, Greeting};
 pub use options::{Filter, Options, Scope};
 pub use security::{PROPERTIES, Security, Token, Tokens};
+pub use surveyor::Surveyor;
 pub use witness::{TermEnds, Witness};

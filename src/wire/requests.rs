@@ -3,6 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::api::Request;
+use super::api::describe_cluster::DescribeCluster;
+use super::api::describe_log_dirs::DescribeLogDirs;
+use super::api::describe_producers::DescribeProducers;
+use super::api::describe_quorum::DescribeQuorum;
+use super::api::describe_share_group_offsets::DescribeShareGroupOffsets;
+use super::api::describe_topic_partitions::DescribeTopicPartitions;
+use super::api::describe_transactions::DescribeTransactions;
+use super::api::find_coordinator::FindCoordinator;
+use super::api::list_partition_reassignments::ListPartitionReassignments;
+use super::api::list_transactions::ListTransactions;
+use super::api::share_group_describe::ShareGroupDescribe;
+use super::api::streams_group_describe::StreamsGroupDescribe;
+
 /// How a request ended: with an answer that could be read, or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -16,14 +30,30 @@ struct Count {
     failed: AtomicU64,
 }
 
+/// The APIs that no turn needs, or only of groups that many clusters do not have.
+const FURTHER: &[&str] = &[
+    FindCoordinator::NAME,
+    ShareGroupDescribe::NAME,
+    DescribeShareGroupOffsets::NAME,
+    StreamsGroupDescribe::NAME,
+    DescribeLogDirs::NAME,
+    DescribeCluster::NAME,
+    DescribeQuorum::NAME,
+    DescribeProducers::NAME,
+    ListTransactions::NAME,
+    DescribeTransactions::NAME,
+    ListPartitionReassignments::NAME,
+    DescribeTopicPartitions::NAME,
+];
+
 /// Requests by API name and outcome.
 #[derive(Debug)]
 pub(crate) struct RequestCounts(BTreeMap<&'static str, Count>);
 
 impl RequestCounts {
-    /// Counts of the APIs named, all zero.
+    /// Counts of the APIs named and of those that only some questions need, all zero.
     pub(crate) fn new(apis: &[&'static str]) -> Self {
-        Self(apis.iter().map(|api| (*api, Count::default())).collect())
+        Self(apis.iter().chain(FURTHER).map(|api| (*api, Count::default())).collect())
     }
 
     pub(crate) fn add(&self, api: &'static str, outcome: Outcome) {

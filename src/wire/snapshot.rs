@@ -190,6 +190,7 @@ fn unread(id: &GroupId, group_type: GroupType, why: Missing, at: Timestamp) -> C
         coordinator: None,
         members: Reading::Missing(why),
         commits: Reading::Missing(why),
+        share_offsets: Reading::Missing(why),
         commits_as_of: at,
     }
 }
@@ -208,5 +209,14 @@ mod tests {
         let scope = Scope::default();
         sent(&cluster.snapshot(&scope));
         sent(&witness.sightings(&"t".into()));
+        let (surveyor, at) = (cluster.surveyor(), TopicPartition::new("t", 0));
+        sent(&surveyor.log_directories());
+        sent(&surveyor.registered_brokers());
+        sent(&surveyor.quorum());
+        sent(&surveyor.reassignments());
+        sent(&surveyor.eligible_leaders(&[]));
+        sent(&surveyor.open_transactions());
+        sent(&surveyor.transactions(&[]));
+        sent(&surveyor.producers(&at));
     }
 }
