@@ -6,12 +6,13 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::api::error;
-use super::api::offset_fetch::{GroupCommits, MANY_GROUPS_FROM, OffsetFetch};
+use super::api::offset_fetch::{GroupCommits, MANY_GROUPS_FROM, OffsetFetch, Topic};
+use super::topic_names::TopicNames;
 use super::turn::Turn;
 use crate::clock::Clock;
 use crate::model::{
-    BrokerId, CommittedOffset, GroupId, LeaderEpoch, Missing, Offset, PartitionId, Reading, Timestamp, TopicName,
-    TopicPartition,
+    BrokerId, CommittedOffset, GroupId, LeaderEpoch, Missing, Offset, PartitionId, Reading, Timestamp, TopicId,
+    TopicName, TopicPartition,
 };
 
 /// What a group committed, by partition.
@@ -29,6 +30,7 @@ pub(crate) async fn commits(
     broker: BrokerId,
     groups: &[GroupId],
     per_request: usize,
+    names: &TopicNames,
 ) -> Vec<(GroupId, Timestamp, Reading<Commits>)> {
     let many = match turn.version::<OffsetFetch>(broker).await {
         Ok(version) => version >= MANY_GROUPS_FROM,
@@ -40,7 +42,7 @@ pub(crate) async fn commits(
     let (per_request, in_flight) = if many { (per_request.max(1), MANY_IN_FLIGHT) } else { (1, SINGLE_IN_FLIGHT) };
     let mut requests = Vec::new();
     for chunk in groups.chunks(per_request) {
-        requests.push(chunk_commits(turn, clock, broker, chunk));
+        requests.push(chunk_commits(turn, clock, broker, chunk, names));
     }
     let answers: Vec<_> = stream::iter(requests).buffered(in_flight).collect().await;
     answers.concat()
@@ -51,6 +53,7 @@ async fn chunk_commits(
     clock: &Clock,
     broker: BrokerId,
     groups: &[GroupId],
+    names: &TopicNames,
 ) -> Vec<(GroupId, Timestamp, Reading<Commits>)> {
     let request = OffsetFetch { ids: groups.iter().map(|id| id.as_str().to_owned()).collect() };
     let at = clock.wall();
@@ -68,19 +71,27 @@ async fn chunk_commits(
     let mut answers: BTreeMap<String, GroupCommits> =
         answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
     let commits = groups.iter().map(|id| {
-        let reading = answers.remove(id.as_str()).map_or(Reading::Missing(Missing::Garbled(broker)), group_commits);
+        let answer = answers.remove(id.as_str());
+        let reading = answer.map_or(Reading::Missing(Missing::Garbled(broker)), |answer| group_commits(answer, names));
         (id.clone(), at, reading)
     });
     commits.collect()
 }
 
-fn group_commits(answer: GroupCommits) -> Reading<Commits> {
+fn group_commits(answer: GroupCommits, names: &TopicNames) -> Reading<Commits> {
     if let Some(why) = error::missing(answer.error_code) {
         return Reading::Missing(why);
     }
     let mut commits = Commits::new();
     for (topic, partitions) in answer.topics {
-        let topic = TopicName::from(topic);
+        let topic = match topic {
+            Topic::Name(name) => TopicName::from(name),
+            Topic::Id(id) => match names.name(TopicId(id)) {
+                Some(name) => name.clone(),
+                // Of a topic created since the metadata was read, or of an earlier life of one: not of any that is judged.
+                None => continue,
+            },
+        };
         for commit in partitions {
             let reading = match (error::missing(commit.error_code), Offset::new(commit.offset)) {
                 (Some(why), _) => Reading::Missing(why),
@@ -98,6 +109,8 @@ fn group_commits(answer: GroupCommits) -> Reading<Commits> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::super::api::offset_fetch::Commit;
     use super::*;
 
@@ -105,11 +118,12 @@ mod tests {
     fn a_partition_without_a_commit_is_left_out() {
         let commit =
             |partition, offset, leader_epoch, error_code| Commit { partition, offset, leader_epoch, error_code };
+        let names = TopicNames::default();
         let answer = GroupCommits {
             id: "g".to_owned(),
             error_code: 0,
             topics: vec![(
-                "t".to_owned(),
+                Topic::Name("t".to_owned()),
                 vec![commit(0, 0, 0, 0), commit(1, 9, -1, 0), commit(2, -1, -1, 0), commit(3, -1, -1, 29)],
             )],
         };
@@ -122,8 +136,21 @@ mod tests {
             (TopicPartition::new("t", 1), read(9, -1)),
             (TopicPartition::new("t", 3), Reading::Missing(Missing::TopicNotAuthorized)),
         ];
-        assert_eq!(group_commits(answer), Reading::Read(want.into_iter().collect()));
+        assert_eq!(group_commits(answer, &names), Reading::Read(want.into_iter().collect()));
         let refused = GroupCommits { error_code: 16, ..GroupCommits::default() };
-        assert_eq!(group_commits(refused), Reading::Missing(Missing::CoordinatorMoving));
+        assert_eq!(group_commits(refused, &names), Reading::Missing(Missing::CoordinatorMoving));
+    }
+
+    #[test]
+    fn a_commit_by_id_is_of_the_topic_that_has_it() {
+        let mut names = TopicNames::default();
+        let topic = |id| (TopicId([id; 16]), TopicName::from("t"));
+        names.renew([topic(1)], Instant::now());
+        let commit = Commit { partition: 0, offset: 7, leader_epoch: -1, error_code: 0 };
+        let answer = |id| GroupCommits { topics: vec![(Topic::Id([id; 16]), vec![commit])], ..GroupCommits::default() };
+        let read =
+            |reading: Reading<Commits>| reading.value().expect("it was answered").into_keys().collect::<Vec<_>>();
+        assert_eq!(read(group_commits(answer(1), &names)), [TopicPartition::new("t", 0)]);
+        assert_eq!(read(group_commits(answer(2), &names)), [], "no topic has that id");
     }
 }

@@ -63,7 +63,7 @@ impl Poll<'_> {
     }
 
     /// Whom to ask: the source of the metadata, and one other that answered so far.
-    fn readers(&self) -> Vec<BrokerId> {
+    pub(crate) fn readers(&self) -> Vec<BrokerId> {
         let source = match &self.source {
             Source::Broker(id) => Some(*id),
             Source::Bootstrap(_) => None,

@@ -1,6 +1,6 @@
-//! State and members of groups, by DescribeGroups or ConsumerGroupDescribe at a group's coordinator.
+//! State and members of groups, each by the API of its type at its coordinator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -8,6 +8,9 @@ use futures_util::stream;
 use super::api::consumer_group_describe::ConsumerGroupDescribe;
 use super::api::describe_groups::{DescribeGroups, Described, DescribedMember};
 use super::api::error;
+use super::api::share_group_describe::ShareGroupDescribe;
+use super::api::streams_group_describe::{StreamsDescribed, StreamsGroupDescribe};
+use super::topology::Topology;
 use super::turn::Turn;
 use crate::model::{
     BrokerId, GroupId, GroupState, GroupType, Member, Missing, PartitionId, Reading, TopicName, TopicPartition,
@@ -19,49 +22,114 @@ pub(crate) type Description = Reading<(GroupState, Vec<Member>)>;
 const PER_REQUEST: usize = 100;
 const IN_FLIGHT: usize = 4;
 
-/// Asks a coordinator to describe groups. Share and streams groups are not asked for.
+/// Asks a coordinator to describe groups.
 pub(crate) async fn descriptions(
     turn: &Turn<'_>,
     broker: BrokerId,
     groups: &[(GroupId, GroupType)],
+    topology: &Topology,
 ) -> BTreeMap<GroupId, Description> {
+    let asked = Asked { turn, broker, topology };
     let of = |wanted: &[GroupType]| -> Vec<GroupId> {
         let these = groups.iter().filter(|(_, group_type)| wanted.contains(group_type));
         these.map(|(id, _)| id.clone()).collect()
     };
+    // A group whose type nobody told is most likely a classic one; what is none is answered with that error.
     let classic = of(&[GroupType::Classic, GroupType::Unknown]);
-    let consumer = of(&[GroupType::Consumer]);
-    let mut classic_requests = Vec::new();
+    let (consumer, share, streams) = (of(&[GroupType::Consumer]), of(&[GroupType::Share]), of(&[GroupType::Streams]));
+    let (mut of_classic, mut of_consumer, mut of_share, mut of_streams) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for chunk in classic.chunks(PER_REQUEST) {
-        classic_requests.push(classic_chunk(turn, broker, chunk));
+        of_classic.push(asked.classic(chunk));
     }
-    let mut consumer_requests = Vec::new();
     for chunk in consumer.chunks(PER_REQUEST) {
-        consumer_requests.push(consumer_chunk(turn, broker, chunk));
+        of_consumer.push(asked.consumer(chunk));
     }
-    let (classic, consumer): (Vec<_>, Vec<_>) = tokio::join!(
-        stream::iter(classic_requests).buffered(IN_FLIGHT).collect(),
-        stream::iter(consumer_requests).buffered(IN_FLIGHT).collect(),
-    );
-    classic.into_iter().chain(consumer).flatten().collect()
+    for chunk in share.chunks(PER_REQUEST) {
+        of_share.push(asked.share(chunk));
+    }
+    for chunk in streams.chunks(PER_REQUEST) {
+        of_streams.push(asked.streams(chunk));
+    }
+    let (classic, consumer, share, streams) =
+        tokio::join!(answers(of_classic), answers(of_consumer), answers(of_share), answers(of_streams));
+    [classic, consumer, share, streams].into_iter().flatten().collect()
 }
 
-async fn classic_chunk(turn: &Turn<'_>, broker: BrokerId, groups: &[GroupId]) -> Vec<(GroupId, Description)> {
-    let answer = turn.ask(broker, &DescribeGroups { ids: texts(groups) }).await;
-    matched(broker, groups, answer, |described| match described.error_code {
-        // Version 6 says so in place of the state.
-        error::GROUP_ID_NOT_FOUND => Reading::Read((GroupState::Dead, Vec::new())),
-        _ => description(described),
-    })
+async fn answers(requests: Vec<impl Future<Output = Vec<(GroupId, Description)>>>) -> Vec<(GroupId, Description)> {
+    let answers: Vec<_> = stream::iter(requests).buffered(IN_FLIGHT).collect().await;
+    answers.concat()
 }
 
-async fn consumer_chunk(turn: &Turn<'_>, broker: BrokerId, groups: &[GroupId]) -> Vec<(GroupId, Description)> {
-    let answer = turn.ask(broker, &ConsumerGroupDescribe { ids: texts(groups) }).await;
-    matched(broker, groups, answer, |described| match described.error_code {
-        // Gone, or just converted to the classic protocol: the next list tells.
+/// Whom to ask, and what tells whether what it says can be.
+struct Asked<'a> {
+    turn: &'a Turn<'a>,
+    broker: BrokerId,
+    topology: &'a Topology,
+}
+
+impl Asked<'_> {
+    async fn classic(&self, groups: &[GroupId]) -> Vec<(GroupId, Description)> {
+        let answer = self.turn.ask(self.broker, &DescribeGroups { ids: texts(groups) }).await;
+        matched(self.broker, groups, answer, |described| match described.error_code {
+            // Version 6 says so in place of the state.
+            error::GROUP_ID_NOT_FOUND => Reading::Read((GroupState::Dead, Vec::new())),
+            _ => description(described),
+        })
+    }
+
+    async fn consumer(&self, groups: &[GroupId]) -> Vec<(GroupId, Description)> {
+        let answer = self.turn.ask(self.broker, &ConsumerGroupDescribe { ids: texts(groups) }).await;
+        matched(self.broker, groups, answer, typed_description)
+    }
+
+    async fn share(&self, groups: &[GroupId]) -> Vec<(GroupId, Description)> {
+        let answer = self.turn.ask(self.broker, &ShareGroupDescribe { ids: texts(groups) }).await;
+        matched(self.broker, groups, answer, typed_description)
+    }
+
+    async fn streams(&self, groups: &[GroupId]) -> Vec<(GroupId, Description)> {
+        let answer = self.turn.ask(self.broker, &StreamsGroupDescribe { ids: texts(groups) }).await;
+        let described =
+            answer.map(|groups| groups.into_iter().map(|group| by_partition(group, self.topology)).collect());
+        matched(self.broker, groups, described, typed_description)
+    }
+}
+
+/// The description of a group by the API of its type.
+fn typed_description(described: Described) -> Description {
+    match described.error_code {
+        // Gone, or just converted to another type: the next list tells.
         error::GROUP_ID_NOT_FOUND => Reading::Missing(Missing::CoordinatorMoving),
         _ => description(described),
-    })
+    }
+}
+
+/// A streams group by what its members read: the task of partition 3 reads partition 3 of every topic of its
+/// subtopology that has one. A partition has one owner, as it has one active task.
+fn by_partition(group: StreamsDescribed, topology: &Topology) -> Described {
+    let mut owned = BTreeSet::new();
+    let exists = |topic: &str, partition: i32| {
+        let partitions = topology.topics.get(&TopicName::from(topic)).map(|topic| &topic.partitions);
+        matches!(partitions, Some(Reading::Read(known)) if known.contains_key(&PartitionId(partition)))
+    };
+    let members = group.members.into_iter().map(|streams| {
+        let mut assignment: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for (subtopology, partitions) in streams.tasks {
+            let known = group.subtopologies.iter().find(|known| known.id == subtopology);
+            let topics =
+                known.into_iter().flat_map(|known| known.source_topics.iter().chain(&known.repartition_topics));
+            for topic in topics {
+                for partition in partitions.iter().copied().filter(|partition| exists(topic, *partition)) {
+                    if owned.insert((topic.clone(), partition)) {
+                        assignment.entry(topic.clone()).or_default().push(partition);
+                    }
+                }
+            }
+        }
+        DescribedMember { assignment: assignment.into_iter().collect(), ..streams.member }
+    });
+    let members = members.collect();
+    Described { error_code: group.error_code, id: group.id, state: group.state, members }
 }
 
 fn texts(groups: &[GroupId]) -> Vec<String> {
@@ -136,6 +204,8 @@ pub(crate) fn group_type(name: &str) -> GroupType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::api::metadata::{self, PartitionLeader, TopicLeaders};
+    use crate::wire::api::streams_group_describe::{StreamsMember, Subtopology};
 
     #[test]
     fn a_group_no_answer_names_is_not_known() {
@@ -150,6 +220,42 @@ mod tests {
         for (_, reading) in matched(BrokerId(1), &groups, Err(hung), description) {
             assert_eq!(reading, Reading::Missing(hung));
         }
+    }
+
+    #[test]
+    fn a_task_is_of_the_partitions_that_there_are() {
+        let partitions = |count| (0..count).map(|index| PartitionLeader { index, ..PartitionLeader::default() });
+        let topic = |name: &str, count| TopicLeaders {
+            name: Some(name.to_owned()),
+            partitions: partitions(count).collect(),
+            ..TopicLeaders::default()
+        };
+        let topics = vec![topic("wide", 3), topic("narrow", 1), topic("g-by-key-repartition", 3)];
+        let topology = metadata::Topology { topics, ..metadata::Topology::default() }.into();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let joined = Subtopology {
+            id: "0".to_owned(),
+            source_topics: names(&["wide", "narrow", "deleted"]),
+            repartition_topics: names(&["g-by-key-repartition"]),
+        };
+        let member = |id: &str, tasks: &[(&str, &[i32])]| StreamsMember {
+            member: DescribedMember { id: id.to_owned(), ..DescribedMember::default() },
+            tasks: tasks.iter().map(|(id, partitions)| ((*id).to_owned(), partitions.to_vec())).collect(),
+        };
+        let described = by_partition(
+            StreamsDescribed {
+                state: "Stable".to_owned(),
+                subtopologies: vec![joined],
+                members: vec![member("a", &[("0", &[0]), ("unknown", &[0])]), member("b", &[("0", &[2, 0])])],
+                ..StreamsDescribed::default()
+            },
+            &topology,
+        );
+        let owned = |index: usize| described.members.get(index).expect("there are two").assignment.clone();
+        let of = |topic: &str, partitions: &[i32]| (topic.to_owned(), partitions.to_vec());
+        assert_eq!(owned(0), [of("g-by-key-repartition", &[0]), of("narrow", &[0]), of("wide", &[0])]);
+        assert_eq!(owned(1), [of("g-by-key-repartition", &[2]), of("wide", &[2])], "each partition has one owner");
+        assert_eq!(described.state, "Stable");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::api::error;
 use super::api::list_groups::{ListGroups, Listed, Listing};
 use super::coordinator::Coordinators;
 use super::gaps::Gaps;
+use super::topic_names::TopicNames;
 use super::turn::Turn;
 use crate::model::{BrokerId, GroupId, GroupType, LeaderEpoch, Missing, Part};
 
@@ -80,6 +81,8 @@ pub(crate) struct Remembered {
 #[derive(Debug, Default)]
 pub(crate) struct GroupMemory {
     pub(crate) groups: BTreeMap<GroupId, Remembered>,
+    /// The topics that commits may be of.
+    pub(crate) names: TopicNames,
     /// The leaders of `__consumer_offsets`, and since when each is seen in its term.
     leaders: Vec<(BrokerId, Option<LeaderEpoch>, Instant)>,
 }

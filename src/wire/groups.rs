@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 
 use super::api::error::is_passing;
+use super::api::find_coordinator::Coordinated;
 use super::api::list_groups::Listed;
 use super::codec::LONGEST_STRING;
 use super::commits::{Commits, commits};
+use super::coordination;
 use super::coordinator::{Coordinator, Coordinators, OFFSETS_TOPIC};
 use super::description::{Description, descriptions, group_type, state};
 use super::group_list::{GroupList, GroupMemory};
 use super::poll::{Poll, RETRIES};
+use super::share::{ShareOffsets, share_offsets};
+use super::topic_names::TopicNames;
 use crate::model::{BrokerId, ConsumerGroup, GroupId, GroupState, GroupType, Missing, Part, Reading, Timestamp};
 
 /// What a group's coordinator answered.
@@ -20,16 +24,24 @@ struct Answer {
     coordinator: Option<BrokerId>,
     description: Description,
     commits: Reading<Commits>,
+    share_offsets: Reading<ShareOffsets>,
     as_of: Timestamp,
 }
 
 impl Answer {
     const fn missing(coordinator: Option<BrokerId>, why: Missing, as_of: Timestamp) -> Self {
-        Self { coordinator, description: Reading::Missing(why), commits: Reading::Missing(why), as_of }
+        let (commits, share_offsets) = (Reading::Missing(why), Reading::Missing(why));
+        Self { coordinator, description: Reading::Missing(why), commits, share_offsets, as_of }
     }
 
     fn is_passing(&self) -> bool {
-        self.description.missing().is_some_and(is_passing) || self.commits.missing().is_some_and(is_passing)
+        let missing = [self.description.missing(), self.commits.missing(), self.share_offsets.missing()];
+        missing.into_iter().flatten().any(is_passing)
+    }
+
+    /// What says how far the group is, or why nothing does.
+    fn progress_missing(&self, group_type: GroupType) -> Option<Missing> {
+        if commits_nothing(group_type) { self.share_offsets.missing() } else { self.commits.missing() }
     }
 }
 
@@ -53,14 +65,16 @@ impl Poll<'_> {
         for (id, remembered) in memory.groups.iter().filter(|(id, _)| self.scope.covers_group(id)) {
             wanted.entry(id.clone()).or_insert(remembered.group_type);
         }
-        let answers = self.answers(&wanted, list).await;
+        let topics = self.topology.topics.values();
+        memory.names.renew(topics.filter_map(|topic| Some((topic.id?, topic.name.clone()))), self.now);
+        let answers = self.answers(&wanted, list, &memory.names).await;
         let mut groups = BTreeMap::new();
         for (id, answer) in answers {
             let group_type = wanted.get(&id).copied().unwrap_or(GroupType::Unknown);
             let listed = list.groups.get(&id);
             let forget = listed.is_none()
                 && memory.unlisted(&id, complete, self.now, self.options.forget_after)
-                && (is_without_commits(group_type) || is_empty(&answer.commits));
+                && (commits_nothing(group_type) || is_empty(&answer.commits));
             if forget {
                 memory.forget(&id);
                 continue;
@@ -81,7 +95,12 @@ impl Poll<'_> {
     }
 
     /// Asks each group's coordinator, and again after fresh metadata while it moves.
-    async fn answers(&mut self, wanted: &BTreeMap<GroupId, GroupType>, list: &GroupList) -> BTreeMap<GroupId, Answer> {
+    async fn answers(
+        &mut self,
+        wanted: &BTreeMap<GroupId, GroupType>,
+        list: &GroupList,
+        names: &TopicNames,
+    ) -> BTreeMap<GroupId, Answer> {
         let mut answers: BTreeMap<GroupId, Answer> = BTreeMap::new();
         for retry in 0..=RETRIES {
             let pending = wanted.iter().filter(|(id, _)| answers.get(*id).is_none_or(Answer::is_passing));
@@ -89,53 +108,99 @@ impl Poll<'_> {
             if pending.is_empty() || (retry > 0 && !self.refresh(retry).await) {
                 break;
             }
-            answers.extend(self.attempt(pending, list).await);
+            answers.extend(self.attempt(pending, list, names).await);
         }
         answers
     }
 
-    async fn attempt(&self, pending: Vec<(GroupId, GroupType)>, list: &GroupList) -> BTreeMap<GroupId, Answer> {
+    async fn attempt(
+        &self,
+        pending: Vec<(GroupId, GroupType)>,
+        list: &GroupList,
+        names: &TopicNames,
+    ) -> BTreeMap<GroupId, Answer> {
         let coordinators = self.coordinators();
+        let named = self.named_coordinators(&coordinators, &pending, list).await;
         let mut answers = BTreeMap::new();
         let mut by_broker: BTreeMap<BrokerId, Vec<(GroupId, GroupType)>> = BTreeMap::new();
         for (id, group_type) in pending {
-            let coordinator = coordinators.of_group(&id);
-            let leader = match coordinator {
-                Coordinator::Leads(leader) => Some(leader),
-                Coordinator::NotElected | Coordinator::NotVisible => None,
+            let coordinator = match (coordinators.of_group(&id), named.get(&id)) {
+                (Coordinator::NotVisible, Some(named)) => Coordinator::Leads(*named),
+                (coordinator, _) => coordinator,
             };
-            let refused = if is_without_commits(group_type) || id.as_str().len() > LONGEST_STRING {
-                Some(Missing::Unsupported)
-            } else {
-                None
+            let asked = match asked(coordinator, list.groups.get(&id)) {
+                Ok(_) if id.as_str().len() > LONGEST_STRING => Err(Missing::Unsupported),
+                asked => asked,
             };
-            match (refused, asked(coordinator, list.groups.get(&id))) {
-                (Some(why), _) | (None, Err(why)) => {
-                    answers.insert(id, Answer::missing(leader, why, self.clock.wall()));
+            match asked {
+                Err(why) => {
+                    let answer = Answer::missing(leader(coordinator), why, self.clock.wall());
+                    answers.insert(id, answer);
                 }
-                (None, Ok(broker)) => by_broker.entry(broker).or_default().push((id, group_type)),
+                Ok(broker) => by_broker.entry(broker).or_default().push((id, group_type)),
             }
         }
-        let asked = by_broker.iter().map(|(broker, groups)| self.ask_coordinator(*broker, groups));
+        let asked = by_broker.iter().map(|(broker, groups)| self.ask_coordinator(*broker, groups, names));
         for (id, mut answer) in join_all(asked).await.into_iter().flatten() {
-            answer.coordinator = match coordinators.of_group(&id) {
-                Coordinator::Leads(leader) => Some(leader),
-                Coordinator::NotElected | Coordinator::NotVisible => None,
-            };
+            answer.coordinator = leader(coordinators.of_group(&id)).or_else(|| named.get(&id).copied());
             answers.insert(id, answer);
         }
         answers
     }
 
-    async fn ask_coordinator(&self, broker: BrokerId, groups: &[(GroupId, GroupType)]) -> Vec<(GroupId, Answer)> {
-        let ids: Vec<_> = groups.iter().map(|(id, _)| id.clone()).collect();
-        let (mut descriptions, commits) = tokio::join!(
-            descriptions(&self.turn, broker, groups),
-            commits(&self.turn, self.clock, broker, &ids, self.options.offset_fetch_groups),
+    /// The coordinators of groups that Metadata does not tell, for want of sight of `__consumer_offsets`. Only groups
+    /// that are listed are asked for: for any other the question would create that topic where there is none.
+    async fn named_coordinators(
+        &self,
+        coordinators: &Coordinators,
+        pending: &[(GroupId, GroupType)],
+        list: &GroupList,
+    ) -> BTreeMap<GroupId, BrokerId> {
+        let hidden = pending.iter().map(|(id, _)| id).filter(|id| {
+            coordinators.of_group(id) == Coordinator::NotVisible
+                && list.groups.contains_key(*id)
+                && id.as_str().len() <= LONGEST_STRING
+        });
+        let hidden: Vec<String> = hidden.map(|id| id.as_str().to_owned()).collect();
+        if hidden.is_empty() {
+            return BTreeMap::new();
+        }
+        for broker in self.readers() {
+            let found = coordination::coordinators(&self.turn, broker, Coordinated::Group, &hidden).await;
+            if let Ok(found) = found {
+                let found = found.into_iter().filter_map(|(id, found)| Some((GroupId::from(id), found.value()?)));
+                return found.collect();
+            }
+        }
+        BTreeMap::new()
+    }
+
+    async fn ask_coordinator(
+        &self,
+        broker: BrokerId,
+        groups: &[(GroupId, GroupType)],
+        names: &TopicNames,
+    ) -> Vec<(GroupId, Answer)> {
+        let (share, committing): (Vec<_>, Vec<_>) =
+            groups.iter().partition(|(_, group_type)| commits_nothing(*group_type));
+        let ids = |groups: Vec<&(GroupId, GroupType)>| groups.into_iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+        let (share, committing) = (ids(share), ids(committing));
+        let (mut descriptions, commits, offsets) = tokio::join!(
+            descriptions(&self.turn, broker, groups, &self.topology),
+            commits(&self.turn, self.clock, broker, &committing, self.options.offset_fetch_groups, names),
+            share_offsets(&self.turn, self.clock, broker, &share),
         );
-        let answers = commits.into_iter().map(|(id, as_of, commits)| {
+        let commits = commits.into_iter().map(|(id, as_of, commits)| {
+            // Nothing was asked of it that could be missing.
+            (id, as_of, commits, Reading::Missing(Missing::NotAsked))
+        });
+        let offsets = offsets.into_iter().map(|(id, as_of, offsets)| {
+            let commits = Reading::Missing(offsets.missing().unwrap_or(Missing::Unsupported));
+            (id, as_of, commits, offsets)
+        });
+        let answers = commits.chain(offsets).map(|(id, as_of, commits, share_offsets)| {
             let description = descriptions.remove(&id).unwrap_or(Reading::Missing(Missing::Unsupported));
-            (id, Answer { coordinator: None, description, commits, as_of })
+            (id, Answer { coordinator: None, description, commits, share_offsets, as_of })
         });
         answers.collect()
     }
@@ -147,36 +212,45 @@ impl Poll<'_> {
         group_type: GroupType,
         listed: bool,
         listed_state: Option<&str>,
-        answer: Answer,
+        mut answer: Answer,
     ) -> ConsumerGroup {
-        let (mut state, mut members) = match answer.description {
-            Reading::Read((state, members)) => (Reading::Read(state), Reading::Read(members)),
+        let (mut state, mut members) = match answer.description.as_ref() {
+            Reading::Read((state, members)) => (Reading::Read(*state), Reading::Read(members.clone())),
             Reading::Missing(why) => (Reading::Missing(why), Reading::Missing(why)),
         };
-        let mut commits = answer.commits;
-        if is_without_commits(group_type) {
-            state = listed_state
-                .map_or(Reading::Missing(Missing::CoordinatorMoving), |name| Reading::Read(self::state(name)));
-        } else if !listed {
+        if state == Reading::Missing(Missing::Unsupported) {
+            // A broker that cannot describe the groups of a type still lists their state.
+            state = listed_state.map_or(state, |name| Reading::Read(self::state(name)));
+        }
+        if !listed {
             // A coordinator that does not list a group it is asked for may just not have loaded it: what it holds is
             // believed, that it holds nothing is not.
-            if is_empty(&commits) {
-                commits = Reading::Missing(Missing::CoordinatorMoving);
+            if is_empty(&answer.commits) {
+                answer.commits = Reading::Missing(Missing::CoordinatorMoving);
+            }
+            if answer.share_offsets.as_ref().value().is_some_and(ShareOffsets::is_empty) {
+                answer.share_offsets = Reading::Missing(Missing::CoordinatorMoving);
             }
             if state == Reading::Read(GroupState::Dead) {
                 state = Reading::Missing(Missing::CoordinatorMoving);
                 members = Reading::Missing(Missing::CoordinatorMoving);
             }
         }
-        if !is_without_commits(group_type) {
-            let gaps = [(Part::GroupDescription, state.missing()), (Part::Commits, commits.missing())];
-            for (part, why) in gaps.into_iter().filter_map(|(part, why)| Some((part, why?))) {
+        let gaps = [(Part::GroupDescription, state.missing()), (Part::Commits, answer.progress_missing(group_type))];
+        for (part, why) in gaps.into_iter().filter_map(|(part, why)| Some((part, why?))) {
+            // What the broker cannot tell of a newer type is no gap in what it tells.
+            if why != Missing::Unsupported || !is_newer(group_type) {
                 self.gaps.add(part, answer.coordinator, why);
             }
         }
-        let commits = commits.map(|mut commits| {
-            commits.retain(|at, _| self.scope.covers_topic(at.topic.as_str()));
+        let scope = self.scope;
+        let commits = answer.commits.map(|mut commits| {
+            commits.retain(|at, _| scope.covers_topic(at.topic.as_str()));
             commits
+        });
+        let share_offsets = answer.share_offsets.map(|mut offsets| {
+            offsets.retain(|at, _| scope.covers_topic(at.topic.as_str()));
+            offsets
         });
         ConsumerGroup {
             id,
@@ -185,6 +259,7 @@ impl Poll<'_> {
             coordinator: answer.coordinator,
             members,
             commits,
+            share_offsets,
             commits_as_of: answer.as_of,
         }
     }
@@ -212,8 +287,23 @@ fn asked(coordinator: Coordinator, listed: Option<&BTreeMap<BrokerId, Listed>>) 
     }
 }
 
-/// True for the protocols whose progress is not kept as committed offsets.
-const fn is_without_commits(group_type: GroupType) -> bool {
+const fn leader(coordinator: Coordinator) -> Option<BrokerId> {
+    match coordinator {
+        Coordinator::Leads(leader) => Some(leader),
+        Coordinator::NotElected | Coordinator::NotVisible => None,
+    }
+}
+
+/// True for the type whose progress is not kept as committed offsets.
+const fn commits_nothing(group_type: GroupType) -> bool {
+    match group_type {
+        GroupType::Share => true,
+        GroupType::Classic | GroupType::Consumer | GroupType::Streams | GroupType::Unknown => false,
+    }
+}
+
+/// True for the types that some brokers list before they can describe them.
+const fn is_newer(group_type: GroupType) -> bool {
     match group_type {
         GroupType::Share | GroupType::Streams => true,
         GroupType::Classic | GroupType::Consumer | GroupType::Unknown => false,
