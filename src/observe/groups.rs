@@ -7,6 +7,7 @@ use super::commits::{CommitTrack, Here, Progress};
 use super::history::{History, Options, Seeds};
 use super::owners::Owners;
 use super::replication::no_watermarks;
+use super::share::unread;
 use super::time_lag::worst;
 use super::topics::{PartitionTrack, TopicTrack};
 use super::verdict::verdict;
@@ -21,12 +22,12 @@ use crate::model::{
 const REMEMBER_GONE: Duration = Duration::from_secs(3600);
 
 /// What the group's judgement reads of the turn, and what it leaves for the next one.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     snapshot: &'a ClusterSnapshot,
     topics: &'a BTreeMap<TopicName, TopicView>,
     tracks: &'a BTreeMap<TopicName, TopicTrack>,
     seeds: &'a mut Seeds,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     questions: Vec<(TopicPartition, LeaderEpoch)>,
     changes: &'a mut Vec<Change>,
 }
@@ -59,6 +60,7 @@ pub(crate) fn groups(
                 coordinator: None,
                 members: Reading::Missing(why),
                 commits: Reading::Missing(why),
+                share_offsets: Reading::Missing(why),
                 commits_as_of: track.last_read.unwrap_or(now),
             };
             views.insert(id.clone(), turn.group(track, &group));
@@ -117,13 +119,13 @@ impl<'a> Place<'a, '_> {
 }
 
 /// Where a partition's readings are, or why there are none.
-type Found<'a> = Result<(&'a TopicView, &'a PartitionView, &'a PartitionTrack), Missing>;
+pub(super) type Found<'a> = Result<(&'a TopicView, &'a PartitionView, &'a PartitionTrack), Missing>;
 
 /// The partitions of one group and what they add up to.
 #[derive(Default)]
-struct Sum {
-    partitions: Vec<GroupPartitionView>,
-    progress: Vec<Progress>,
+pub(super) struct Sum {
+    pub(super) partitions: Vec<GroupPartitionView>,
+    pub(super) progress: Vec<Progress>,
     any_changed: bool,
     /// True when the group was read in an earlier turn: a commit that is new is a change then.
     known_before: bool,
@@ -138,16 +140,17 @@ impl<'a> Turn<'a> {
         Place { name, topic, unowned: owners.leaves(name) }
     }
 
-    fn find(&self, at: &TopicPartition, owners: &Owners<'_>) -> Found<'a> {
+    pub(super) fn find(&self, at: &TopicPartition, owners: &Owners<'_>) -> Found<'a> {
         self.place(&at.topic, owners).partition(at.partition)
     }
 
     fn group(&mut self, track: &mut GroupTrack, group: &ConsumerGroup) -> GroupView {
         let owners = Owners::of(group);
         let mut sum = Sum::default();
-        match &group.commits {
-            Reading::Read(commits) => self.read_commits(track, group, commits, &owners, &mut sum),
-            Reading::Missing(why) => self.unread_commits(track, *why, &owners, &mut sum),
+        match (group.group_type, &group.commits) {
+            (GroupType::Share, _) => self.share_offsets(track, group, &owners, &mut sum),
+            (_, Reading::Read(commits)) => self.read_commits(track, group, commits, &owners, &mut sum),
+            (_, Reading::Missing(why)) => self.unread_commits(track, *why, &owners, &mut sum),
         }
         if group.group_type != GroupType::Unknown {
             track.group_type = group.group_type;
@@ -319,7 +322,7 @@ impl<'a> Turn<'a> {
             Lag::Behind(_) | Lag::Expired { .. } | Lag::Uncommitted => false,
         };
         let partitions_unknown = count(counted().filter(without_number));
-        let read = group.commits.missing().is_none();
+        let read = unread(group).is_none();
         let committed = counted().filter(|view| view.lag != Lag::Uncommitted).map(|view| view.time_lag);
         let alive = track.changed.is_some_and(|changed| track.watch.within(changed, self.options.window));
         let verdict = verdict(group, owners, sum.partitions.iter().zip(&sum.progress), alive);
@@ -350,7 +353,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u64 {
     u64::try_from(items.count()).unwrap_or(u64::MAX)
 }
 
-fn view(
+pub(super) fn view(
     at: &TopicPartition,
     committed: Reading<Option<CommittedOffset>>,
     found: Found<'_>,

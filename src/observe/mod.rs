@@ -9,6 +9,7 @@ mod owners;
 mod progress;
 mod replication;
 mod rewind;
+mod share;
 #[cfg(test)]
 mod tests;
 mod time_lag;

@@ -2,8 +2,9 @@
 
 use super::commits::Progress;
 use super::owners::Owners;
+use super::share::unread;
 use super::view::{GroupPartitionView, GroupVerdict, Lag};
-use crate::model::{ConsumerGroup, Reading};
+use crate::model::{ConsumerGroup, GroupType, Reading};
 
 /// The worst that holds for any partition, in the contract's order.
 pub(crate) fn verdict<'v>(
@@ -39,6 +40,10 @@ pub(crate) fn verdict<'v>(
         by_lag.min(by_progress)
     };
     let of_group = match (&group.commits, &group.members, &group.state) {
+        // Its members take records in no order: how many are left is known, whether it stands still is not.
+        (_, Reading::Read(_), Reading::Read(_)) if group.group_type == GroupType::Share => {
+            unread(group).map_or(GroupVerdict::NotMeasurable, |_| GroupVerdict::Unknown)
+        }
         (Reading::Missing(_), _, _) | (_, Reading::Missing(_), _) | (_, _, Reading::Missing(_)) => {
             GroupVerdict::Unknown
         }

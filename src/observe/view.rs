@@ -250,7 +250,7 @@ pub enum GroupVerdict {
     BlockedByTransaction,
     /// Commits left on topics no member owns.
     Abandoned,
-    /// Members, but no commits: offsets are kept elsewhere.
+    /// Members, but no commits: offsets are kept elsewhere, or it is a share group.
     NotMeasurable,
     /// Something was not read.
     Unknown,

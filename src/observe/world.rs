@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{History, Observation, Options, observe};
 use crate::model::{
     Broker, BrokerId, ClusterSnapshot, CommittedOffset, ConsumerGroup, EpochEnd, GroupId, GroupState, GroupType,
-    LeaderEpoch, Member, Missing, MissingPart, Offset, Part, Partition, PartitionId, ReadSpan, Reading, Timestamp,
-    Topic, TopicConfig, TopicId, TopicName, TopicPartition, Watermarks,
+    LeaderEpoch, Member, Missing, MissingPart, Offset, Part, Partition, PartitionId, ReadSpan, Reading, ShareOffset,
+    Timestamp, Topic, TopicConfig, TopicId, TopicName, TopicPartition, Watermarks,
 };
 
 pub(crate) fn offset(number: i64) -> Offset {
@@ -52,6 +52,8 @@ pub(crate) struct WorldGroup {
     pub(crate) coordinator: i32,
     pub(crate) members: BTreeMap<String, Vec<TopicPartition>>,
     pub(crate) commits: BTreeMap<TopicPartition, (i64, Option<i32>)>,
+    /// What a share group has left.
+    pub(crate) share: Option<Reading<BTreeMap<TopicPartition, Reading<ShareOffset>>>>,
     /// In place of all that the coordinator tells.
     pub(crate) missing: Option<Missing>,
 }
@@ -120,6 +122,7 @@ impl World {
             coordinator: 2,
             members: [("member-1".to_owned(), owned)].into(),
             commits,
+            share: None,
             missing: None,
         };
         self.groups.insert(name.to_owned(), group);
@@ -261,6 +264,11 @@ impl World {
             coordinator: Some(BrokerId(group.coordinator)),
             members: why.map_or_else(|| Reading::Read(group.members.iter().map(member).collect()), Reading::Missing),
             commits: why.map_or_else(|| Reading::Read(group.commits.iter().map(commit).collect()), Reading::Missing),
+            share_offsets: match (why, &group.share) {
+                (Some(why), _) => Reading::Missing(why),
+                (None, Some(offsets)) => offsets.clone(),
+                (None, None) => Reading::Missing(Missing::NotAsked),
+            },
             commits_as_of: now,
         }
     }

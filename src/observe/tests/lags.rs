@@ -1,6 +1,6 @@
 //! The odd groups that other monitors get wrong, truncation, time lag, restarts.
 
-use crate::model::{GroupState, GroupType, Missing, Offset, Reading, Timestamp};
+use crate::model::{GroupState, GroupType, Missing, Offset, Reading, ShareOffset, Timestamp};
 use crate::observe::world::{World, at, epoch, offset};
 use crate::observe::{CommitPoint, GroupVerdict, HighWatermarkPoint, Lag, Observation, Restored, TimeLag};
 
@@ -320,4 +320,63 @@ fn a_topic_that_is_hidden_from_us_hides_its_commits_and_loses_none() {
     world.turns(2);
     let lags: Vec<Lag> = world.turn().groups["g"].partitions.iter().map(|view| view.lag).collect();
     assert_eq!(lags, [Lag::Uncommitted]);
+}
+
+#[test]
+fn a_share_group_is_as_far_behind_as_its_broker_counts() {
+    let share = |start: Option<i64>, lag| Reading::Read(ShareOffset { start: start.map(offset), lag });
+    let told = |partitions: &[(i32, Reading<ShareOffset>)]| {
+        Reading::Read(partitions.iter().map(|(index, reading)| (at("t", *index), *reading)).collect())
+    };
+    let moving = Missing::CoordinatorMoving;
+    let owned = (0, share(Some(90), Some(4)));
+    let cases = [
+        // By the start offset it would be 10: six records behind it are done with.
+        ("counted", told(&[owned]), Lag::Behind(4), Some(4), GroupVerdict::NotMeasurable),
+        ("nothing left", told(&[(0, share(Some(90), Some(0)))]), Lag::Behind(0), Some(0), GroupVerdict::NotMeasurable),
+        (
+            "not counted, before 4.2",
+            told(&[(0, share(Some(90), None))]),
+            Lag::Unknown(Missing::Unsupported),
+            None,
+            GroupVerdict::NotMeasurable,
+        ),
+        ("nothing handed out", told(&[(0, share(None, None))]), Lag::Uncommitted, None, GroupVerdict::NotMeasurable),
+        ("not told at all", told(&[]), Lag::Uncommitted, None, GroupVerdict::NotMeasurable),
+        (
+            "one partition not read",
+            told(&[(0, Reading::Missing(moving))]),
+            Lag::Unknown(moving),
+            None,
+            GroupVerdict::NotMeasurable,
+        ),
+        (
+            "an older broker",
+            Reading::Missing(Missing::Unsupported),
+            Lag::Uncommitted,
+            None,
+            GroupVerdict::NotMeasurable,
+        ),
+        ("the coordinator moves", Reading::Missing(moving), Lag::Unknown(moving), None, GroupVerdict::Unknown),
+    ];
+    for (name, offsets, want, records, verdict_wanted) in cases {
+        let mut world = World::new().with_topic("t", 1, &[100]).with_group("g", &[("t", 0, 0)]);
+        let group = world.group("g");
+        group.group_type = GroupType::Share;
+        group.commits.clear();
+        group.share = Some(offsets);
+        for _ in 0..3 {
+            let observation = world.turn();
+            assert_eq!(lag(&observation, "g", 0), want, "{name}");
+            assert_eq!(verdict(&observation, "g"), verdict_wanted, "{name}");
+            assert_eq!(observation.groups["g"].lag_records, records, "{name}");
+            assert_eq!(observation.changes, [], "{name}: what a start offset does is no rewind");
+            // An operator sets it back.
+            if let Some(Reading::Read(offsets)) = &mut world.group("g").share
+                && let Some(Reading::Read(offset)) = offsets.get_mut(&at("t", 0))
+            {
+                offset.start = offset.start.map(|_| Offset::ZERO);
+            }
+        }
+    }
 }

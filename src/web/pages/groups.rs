@@ -216,7 +216,7 @@ fn meaning(of: GroupVerdict) -> &'static str {
         }
         GroupVerdict::Abandoned => "Commits are left on topics that no member owns.",
         GroupVerdict::NotMeasurable => {
-            "It has members and no commits: its offsets are kept elsewhere, and lag cannot be seen from here."
+            "It commits nothing: its offsets are kept elsewhere, or it is a share group, whose members take records in no order. Whether it goes on cannot be seen from here."
         }
         GroupVerdict::Unknown => "Something that the verdict needs was not read.",
         GroupVerdict::Ok => "It keeps up, and all of it was read.",
