@@ -21,6 +21,7 @@ mod verdict;
 #[path = "../scoreboard/watch.rs"]
 mod watch;
 
+mod apis;
 mod brokers;
 mod canary;
 mod classes;
