@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants mutants-all truth
+.PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants mutants-all truth fuzz fuzz-blind
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -42,6 +42,14 @@ bench-canary: install ## What the canary's classes cost: CPU, memory, threads; C
 # TRUTH_HISTORIES=n for fewer, JOBS=n processes at once; what is done is not done again. See tests/truth/run.
 truth: ## Live a million histories of 200 steps, and hold the ledger against what really happened
 	@CARGO=$(CARGO) tests/truth/run
+
+# FUZZ_SECONDS=60, JOBS=1; needs a nightly toolchain. What it keeps is lived again by `make test`. See tests/fuzz/run.
+fuzz: ## Fuzz every decoder of the poll plane, guided by coverage
+	@CARGO=$(CARGO) tests/fuzz/run
+
+fuzz-blind: ## A million wrong answers for each decoder: panics, memory, time; INPUTS=n for fewer
+	CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/fuzz $(CARGO) run --release --locked --manifest-path tests/fuzz/Cargo.toml \
+		--bin blind -- $(or $(INPUTS),1000000)
 
 mutants: ## Plant each known bug and see that a test notices it
 	@tests/mutants/run

@@ -202,6 +202,12 @@ impl<'a> Reader<'a> {
         self.nullable_array(smallest, read)?.ok_or(Malformed::Null)
     }
 
+    /// The one element of what newer versions have an array for.
+    pub(crate) fn alone<T>(&mut self, element: T) -> Result<Vec<T>, Malformed> {
+        self.spend(size_of::<T>())?;
+        Ok(vec![element])
+    }
+
     /// A structure or null, as flexible messages mark it.
     pub(crate) fn nullable<T>(
         &mut self,

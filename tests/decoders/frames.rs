@@ -7,6 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::corpus::bytes;
 use super::decoders::decoders;
 use super::samples::Sample;
 
@@ -50,11 +51,6 @@ pub(crate) fn recorded() -> Vec<Frame> {
     }
     frames.sort_by(|a, b| (&a.api, a.version).cmp(&(&b.api, b.version)));
     frames
-}
-
-fn bytes(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).expect("digits"));
-    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()
 }
 
 #[cfg(test)]

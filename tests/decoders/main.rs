@@ -14,6 +14,7 @@ mod mutation;
 mod requests;
 mod responses;
 mod samples;
+mod survival;
 mod wire;
 
 use std::str::FromStr;

@@ -72,7 +72,7 @@ impl Request for FindCoordinator {
             let node = from.i32()?;
             from.skip_string()?; // host
             from.i32()?; // port
-            vec![Found { key: String::new(), node, error_code }]
+            from.alone(Found { key: String::new(), node, error_code })?
         };
         from.tags()?;
         Ok(found)

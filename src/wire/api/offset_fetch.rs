@@ -85,7 +85,8 @@ impl Request for OffsetFetch {
             })?
         } else {
             let topics = topics(version, from)?;
-            vec![GroupCommits { id: String::new(), error_code: from.i16()?, topics }]
+            let error_code = from.i16()?;
+            from.alone(GroupCommits { id: String::new(), error_code, topics })?
         };
         from.tags()?;
         Ok(groups)
