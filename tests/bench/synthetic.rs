@@ -166,6 +166,7 @@ impl Synthetic {
             coordinator: Some(BrokerId(group % (BROKERS - 1) + 2)),
             members: Reading::Read(members.collect()),
             commits: Reading::Read(commits),
+            share_offsets: Reading::Missing(Missing::NotAsked),
             commits_as_of: self.now(),
         }
     }

@@ -26,6 +26,7 @@ fn valid() -> BTreeMap<i16, Vec<Sample>> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "with --nocapture it prints its table")]
 fn mutated_answers_and_noise_are_survived() {
     let of_api = |samples: Vec<Sample>| samples.into_iter().map(|one| (one.version, one.bytes.to_vec())).collect();
     let valid: Valid = valid().into_iter().map(|(key, samples)| (key, of_api(samples))).collect();

@@ -31,10 +31,11 @@ impl Worst {
         format!("| {name} | {inputs} | {mutated} | {read} | {memory:.1} | {slowest:.2} ms |\n")
     }
 
+    #[expect(clippy::disallowed_methods, reason = "time is what is measured")]
     pub(crate) fn see(&mut self, decoder: &Decoder, version: i16, bytes: &[u8], input: impl FnOnce() -> String) {
         let begun = Instant::now();
         let (result, memory) = measured(|| decoder.read(version, bytes));
-        let took = begun.elapsed();
+        let mut took = begun.elapsed();
         let name = decoder.name;
         assert!(
             memory <= bytes.len() * MOST_MEMORY,
@@ -42,12 +43,16 @@ impl Worst {
             bytes.len(),
             input()
         );
-        // One look is not enough on a machine that does other things.
-        if took > MOST_TIME {
+        // On a machine that does other things one look says little.
+        for _ in 0..10 {
+            if took <= MOST_TIME {
+                break;
+            }
             let again = Instant::now();
             decoder.read(version, bytes).ok();
-            assert!(again.elapsed() <= MOST_TIME, "{name} {version}: {took:?} for {} bytes ({})", bytes.len(), input());
+            took = took.min(again.elapsed());
         }
+        assert!(took <= MOST_TIME, "{name} {version}: {took:?} for {} bytes ({})", bytes.len(), input());
         self.inputs += 1;
         self.read += u64::from(result.is_ok());
         if !bytes.is_empty() {
