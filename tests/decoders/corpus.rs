@@ -1,15 +1,23 @@
-//! The inputs that fuzzing kept: each reaches some part of a decoder that no other does.
+//! The inputs that fuzzing begins with and those it kept, a line of hexadecimal digits each.
 
 use std::path::Path;
 
-/// All of them: a line of hexadecimal digits each.
+/// All of them. Each that was kept reaches some part of a decoder that no other does.
 pub(crate) fn inputs() -> Vec<Vec<u8>> {
+    [answers(), lines("decoders")].concat()
+}
+
+/// A valid answer of every version, which no fuzzing takes away.
+pub(crate) fn answers() -> Vec<Vec<u8>> {
+    lines("answers")
+}
+
+fn lines(name: &str) -> Vec<Vec<u8>> {
     // The crate that fuzzes has its manifest beside the corpus, ours has it one up.
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file =
-        [root.join("tests/corpus/decoders"), root.join("../corpus/decoders")].into_iter().find(|file| file.exists());
-    let text = std::fs::read_to_string(file.expect("the corpus is there")).expect("it is readable");
-    text.lines().map(bytes).collect()
+    let corpus = [root.join("tests/corpus"), root.join("../corpus")].into_iter().find(|corpus| corpus.exists());
+    let file = corpus.expect("the corpus is there").join(name);
+    std::fs::read_to_string(file).expect("it is readable").lines().map(bytes).collect()
 }
 
 /// The bytes that hexadecimal digits say.
