@@ -79,6 +79,9 @@ fn what_went_to_a_closed_connection_is_seen_to_be_lost() {
                 s.wait(1);
                 s.ask();
                 s.reread(101, beyond(104, 1));
+                s.wait(6);
+                s.topic();
+                s.wait(1);
                 s.topic();
             },
             "delivered 1, pending 1, truncated_after_delivery 1, unacknowledged 3",
