@@ -64,11 +64,6 @@ pub(super) struct Parts {
     pub(super) stop: CancellationToken,
 }
 
-/// The running canary.
-struct Link {
-    canary: Arc<Canary>,
-}
-
 /// Who sends by whatever canary runs: what is reserved and not sent outlives a canary.
 struct Sending {
     canary: watch::Sender<Option<Arc<Canary>>>,
@@ -78,7 +73,7 @@ struct Sending {
 
 pub(super) struct Auditor {
     parts: Parts,
-    link: Option<Link>,
+    canary: Option<Arc<Canary>>,
     sending: Option<Sending>,
     events: Option<mpsc::Receiver<(Event, Moment)>>,
     notices: Option<mpsc::Receiver<(Isolation, ReaderNotice)>>,
@@ -117,7 +112,7 @@ impl Auditor {
         let viewer = Viewer::new(parts.topic.clone(), parts.classes.clone(), parts.view.clone(), parts.slo);
         Self {
             parts,
-            link: None,
+            canary: None,
             sending: None,
             events: None,
             notices: None,
@@ -208,8 +203,8 @@ impl Auditor {
                 if let Some(epochs) = self.read_epochs.get_mut(&(isolation, partition)) {
                     epochs.retain(|_, first| *first < to);
                 }
-                if let Some(link) = &self.link {
-                    link.canary.command(isolation, ReaderCommand::Seek { partition, offset: to });
+                if let Some(canary) = &self.canary {
+                    canary.command(isolation, ReaderCommand::Seek { partition, offset: to });
                 }
             }
             Answer::Introduced(partitions) => self.joining.retain(|one| !partitions.contains(one)),
@@ -245,11 +240,11 @@ impl Auditor {
         if self.life.replace(topic_id).is_some_and(|former| former != topic_id) {
             // Positions of the former life mean nothing in this one; what is read twice is only a re-read.
             self.read_epochs.clear();
-            if let Some(link) = &self.link {
+            if let Some(canary) = &self.canary {
                 for isolation in &self.isolations {
                     for partition in &self.read {
                         let back = ReaderCommand::SeekBeginning { partition: *partition };
-                        link.canary.command(*isolation, back);
+                        canary.command(*isolation, back);
                     }
                 }
             }
@@ -258,7 +253,7 @@ impl Auditor {
         self.apply(Event::TopicSighted { topic_id, partitions: partitions.clone(), begun: sighting.begun }, now);
         self.apply(Event::EpochsSighted(sighting.epochs), now);
         self.read_also(&partitions).await;
-        if self.link.is_some() && self.parts.ledger.second_instance().is_none() {
+        if self.canary.is_some() && self.parts.ledger.second_instance().is_none() {
             // What was sent is read and judged all the same.
             self.topic_id.send_replace(Some(topic_id).filter(|_| sighting.refusal.is_none()));
             let refused = |refusal| format!("the topic {} does not fit: {refusal}", self.parts.topic);
@@ -293,7 +288,7 @@ impl Auditor {
         }
         // Nothing of ours is in the topic before the first start: what others left there need not be read. Without a
         // leader that tells its end, reading begins at the log start.
-        let is_first = self.parts.fresh && self.link.is_none();
+        let is_first = self.parts.fresh && self.canary.is_none();
         let mut starts: Vec<(Isolation, ReadStart)> = Vec::new();
         for partition in new.iter().copied() {
             let end = if is_first { self.parts.prover.log_end(partition).await } else { None };
@@ -302,9 +297,9 @@ impl Auditor {
                 starts.push((*isolation, ReadStart { partition, offset }));
             }
         }
-        if let Some(link) = &self.link {
+        if let Some(canary) = &self.canary {
             self.joining.extend(&new);
-            self.answers.introduce(&link.canary, new, partitions.len());
+            self.answers.introduce(canary, new, partitions.len());
         } else if let Err(error) = self.start() {
             tracing::error!(%error, "the canary does not start");
             self.paused = Some(format!("the canary does not start: {error}"));
@@ -316,8 +311,8 @@ impl Auditor {
             if let Some(to) = start.offset {
                 self.apply(Event::ReaderMoved { isolation, partition: start.partition, to }, now);
             }
-            if let Some(link) = &self.link {
-                link.canary.command(isolation, ReaderCommand::Add(vec![start]));
+            if let Some(canary) = &self.canary {
+                canary.command(isolation, ReaderCommand::Add(vec![start]));
             }
         }
     }
@@ -337,7 +332,7 @@ impl Auditor {
         let canary = Arc::new(Canary::start(&options, parts.clock, events, notices)?);
         self.events = Some(received);
         self.notices = Some(noticed);
-        self.link = Some(Link { canary: Arc::clone(&canary) });
+        self.canary = Some(Arc::clone(&canary));
         if let Some(sending) = &self.sending {
             sending.canary.send_replace(Some(canary));
             return Ok(());
@@ -361,7 +356,7 @@ impl Auditor {
 
     /// Ends the canary, with its outcomes in, and starts one that reads its certificates and passwords again.
     async fn connect_anew(&mut self) {
-        let Some(link) = self.link.take() else { return };
+        let Some(canary) = self.canary.take() else { return };
         tracing::info!("certificates or passwords have changed: the canary's clients are made anew");
         if let Some(sending) = &self.sending {
             sending.canary.send_replace(None);
@@ -370,17 +365,16 @@ impl Auditor {
         self.answers.end().await;
         self.creating = false;
         self.joining.clear();
-        self.stop(link).await;
+        self.stop(canary).await;
         self.parts.fresh = false;
         let partitions: Vec<PartitionId> = std::mem::take(&mut self.read).into_iter().collect();
         self.read_also(&partitions).await;
     }
 
     /// Stops the readers at once and the producers when their outcomes are in.
-    async fn stop(&mut self, link: Link) {
+    async fn stop(&mut self, mut canary: Arc<Canary>) {
         drop(self.notices.take());
         let stopping = tokio::spawn(async move {
-            let mut canary = link.canary;
             // The pacer may be about to send.
             for _ in 0..100 {
                 canary = match Arc::try_unwrap(canary) {
@@ -414,15 +408,14 @@ impl Auditor {
         }
         self.flusher.journal.note(now, || Step::Asked);
         let questions = self.parts.ledger.questions(now);
-        let canary = self.link.as_ref().map(|link| &link.canary);
-        self.answers.ask(&self.parts.prover, canary, questions);
+        self.answers.ask(&self.parts.prover, self.canary.as_ref(), questions);
         if self.parts.ledger.wants_sighting(now) {
             self.answers.look_at_leaders(&self.parts.prover);
         }
         self.reserve(now);
         let coverage = placement::coverage(&self.leaders, &self.brokers);
         let paused = self.paused.clone().or_else(|| self.flusher.trouble()).or_else(|| self.standstill());
-        let sights = self.link.as_ref().map(|link| link.canary.sights()).unwrap_or_default();
+        let sights = self.canary.as_ref().map(|canary| canary.sights()).unwrap_or_default();
         let revised = self.viewer.renew(&mut self.parts.ledger, now, Beside { coverage, paused, sights });
         let written = self.flusher.written(now).await;
         self.hand_over(written);
@@ -454,7 +447,7 @@ impl Auditor {
 
     /// Which classes do not send now, and why.
     fn standstill(&self) -> Option<String> {
-        let still = self.link.as_ref()?.canary.standstills();
+        let still = self.canary.as_ref()?.standstills();
         let told = still.iter().map(|(class, why)| match why {
             Standstill::Waiting { why } => format!("class {class} waits: {why}"),
             Standstill::Fenced { why } => format!("class {class} was fenced by a newer instance: {why}"),
@@ -492,8 +485,8 @@ impl Auditor {
                     event = next_of(&mut self.events) => self.note(event),
                 }
             }
-            if let Some(link) = self.link.take() {
-                self.stop(link).await;
+            if let Some(canary) = self.canary.take() {
+                self.stop(canary).await;
             }
             for class in self.parts.classes.clone() {
                 for partition in self.read.clone() {
