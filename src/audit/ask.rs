@@ -133,7 +133,7 @@ impl Ledger {
                 _,
             )) = inquiry.and_then(|i| i.reread.as_ref())
             {
-                wanted.extend([Some(*epoch), epoch.previous()].into_iter().flatten());
+                wanted.extend(epoch.with_previous());
             }
         }
     }

@@ -183,8 +183,7 @@ impl Ledger {
             Some(_) => key,
             None => RecordKey { incarnation: self.incarnation, sequence: 0, ..key },
         };
-        let log_start = lane.answers.values().map(|told| told.answer.log_start).max();
-        self.received_since(from, closed, log_start.unwrap_or(Offset::ZERO))
+        self.received_since(from, closed, proof::log_start(&lane.answers).unwrap_or(Offset::ZERO))
     }
 
     /// The nearest record that was read, of this life of the topic, of those behind `key` and before `end`.
@@ -229,7 +228,7 @@ impl Ledger {
 impl Lane {
     /// The furthest of these that is in the present leader's log, if any; nothing before it was asked of all.
     fn standing(&self, anchors: &[Anchor], since: When) -> Option<Option<Anchor>> {
-        let mut epochs = anchors.iter().flat_map(|anchor| [Some(anchor.epoch), anchor.epoch.previous()]).flatten();
+        let mut epochs = anchors.iter().flat_map(|anchor| anchor.epoch.with_previous());
         if !epochs.all(|epoch| self.is_answered(epoch, since)) {
             return None;
         }

@@ -89,12 +89,16 @@ pub(super) fn says(told: &Told, place: Place) -> Says {
     }
 }
 
+/// The log start as far as it was told.
+pub(super) fn log_start(answers: &BTreeMap<LeaderEpoch, Told>) -> Option<Offset> {
+    answers.values().map(|told| told.answer.log_start).max()
+}
+
 /// True when the answers show that `offset` was appended in just this epoch in the log of `current`. By log matching
 /// (one leader per epoch, one record per offset) what another read found there in that epoch is there now.
 pub(super) fn is_of_epoch(answers: &BTreeMap<LeaderEpoch, Told>, offset: Offset, epoch: LeaderEpoch) -> bool {
     // An epoch below all that a log knows is said to end where the log starts, whether it was ever there or not.
-    let log_start = answers.values().map(|told| told.answer.log_start).max();
-    if log_start.is_none_or(|start| offset < start) {
+    if log_start(answers).is_none_or(|start| offset < start) {
         return false;
     }
     let ends = |asked: LeaderEpoch| answers.get(&asked).map(|told| told.answer.end);

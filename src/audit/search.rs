@@ -17,7 +17,7 @@ use super::event::{Question, Reread};
 use super::lane::Lane;
 use super::ledger::Ledger;
 use super::limits::{EPOCHS_BETWEEN, Limits, last_of};
-use super::proof::Loss;
+use super::proof::{self, Loss};
 use super::record::{Isolation, RecordKey};
 use super::saved::{Bracket, Copy};
 use super::state::State;
@@ -174,7 +174,7 @@ impl Ledger {
         let Some(limits) = limits.filter(|limits| at.mono.saturating_sub(limits.passed) >= self.options.grace) else {
             return Plan::NotYet;
         };
-        let log_start = lane.answers.values().map(|told| told.answer.log_start).max();
+        let log_start = proof::log_start(&lane.answers);
         if log_start.is_some_and(|start| start >= limits.to && start > limits.from) {
             return Plan::Expired;
         }
@@ -247,12 +247,11 @@ impl Ledger {
             let anchors = self.anchors(*key, record).into_iter().chain(earlier);
             let anchored: BTreeSet<LeaderEpoch> = anchors.map(|anchor| anchor.epoch).collect();
             for epoch in anchored.into_iter().chain(shown) {
-                epochs.extend([Some(epoch), epoch.previous()].into_iter().flatten());
+                epochs.extend(epoch.with_previous());
             }
             wanted.extend(epochs.into_iter().filter(|epoch| !lane.is_answered(*epoch, since)));
             if let Some((before, read)) = self.read_since_closed(*key, record, lane, at) {
-                let epochs = [Some(before.epoch), before.epoch.previous()].into_iter().flatten();
-                wanted.extend(epochs.filter(|epoch| !lane.is_answered(*epoch, read)));
+                wanted.extend(before.epoch.with_previous().filter(|epoch| !lane.is_answered(*epoch, read)));
             }
         }
     }

@@ -69,6 +69,11 @@ impl LeaderEpoch {
     pub const fn previous(self) -> Option<Self> {
         Self::new(self.0 - 1)
     }
+
+    /// This term and the one before it: their ends bound what was appended in this one.
+    pub fn with_previous(self) -> impl Iterator<Item = Self> {
+        [Some(self), self.previous()].into_iter().flatten()
+    }
 }
 
 impl fmt::Display for LeaderEpoch {
