@@ -388,8 +388,14 @@ impl Ledger {
                 Some(_) => Decision::AwaitTopicSince(told.at.mono),
                 None => after(told.at, Some(told.answer), reread),
             };
+        // A replaced leader that does not know it appends in an older term than was sighted before the send: what stands at
+        // the place of an acknowledgement has to be shown in the log in question itself, below.
+        let is_exact = |says: Says| says == Says::BeyondTheEnd || record.state != State::Pending;
         // Another leader was elected since the proof: it is asked before a loss is stated.
-        let standing = inquiry.proof.as_ref().filter(|(told, _)| Some(told.answer.current) >= lane.current());
+        let standing = inquiry
+            .proof
+            .as_ref()
+            .filter(|(told, says)| Some(told.answer.current) >= lane.current() && is_exact(*says));
         if let Some((told, says)) = standing {
             let told_reread = inquiry.reread.as_ref().filter(|(_, begun, _)| begun.mono >= told.at.mono);
             let is_borne_out = told_reread.is_some_and(|(reread, _, _)| match reread {

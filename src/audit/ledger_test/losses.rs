@@ -120,9 +120,30 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
                 s.end(4, 5, (2, 140), 0);
                 let other = s.found(77, 2);
                 s.reread(100, other);
+                s.end(2, 5, (2, 140), 0);
+                s.end(1, 5, (1, 90), 0);
                 s.topic();
             },
             "lost 1",
+        ),
+        (
+            "a replaced leader may have written it in an older term, and an isolated broker shows its own log",
+            |s| {
+                s.quiet(3);
+                s.ack(0, 100);
+                s.wait(1);
+                s.sight(&[(2, 1, 3), (3, 1, 3)]);
+                s.wait(9);
+                s.sight(&[(2, 2, 5), (3, 2, 5)]);
+                s.end(4, 5, (2, 140), 0);
+                let other = s.found(77, 1);
+                s.reread(100, other);
+                s.end(2, 5, (2, 140), 0);
+                s.end(1, 5, (1, 90), 0);
+                s.end(0, 5, (0, 20), 0);
+                s.topic();
+            },
+            "pending 1",
         ),
         (
             "no re-read is ever answered",

@@ -41,6 +41,7 @@ const KEPT: &[(u64, u64)] = &[
     (16, 9557),
     (17, 6717),
     (34, 8953),
+    (46, 4662),
 ];
 
 /// The history of this number.
