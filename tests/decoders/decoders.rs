@@ -33,6 +33,8 @@ impl Decoder {
 pub(crate) fn decoders() -> Vec<Decoder> {
     vec![
         Decoder::of::<api::api_versions::ApiVersions>(),
+        Decoder::of::<api::sasl_handshake::SaslHandshake>(),
+        Decoder::of::<api::sasl_authenticate::SaslAuthenticate>(),
         Decoder::of::<api::metadata::Metadata>(),
         Decoder::of::<api::find_coordinator::FindCoordinator>(),
         Decoder::of::<api::list_groups::ListGroups>(),

@@ -33,6 +33,8 @@ use super::wire::api::list_transactions::ListTransactions;
 use super::wire::api::metadata::Metadata;
 use super::wire::api::offset_fetch::{MANY_GROUPS_FROM, OffsetFetch};
 use super::wire::api::offset_for_leader_epoch::{EpochQuestion, OffsetForLeaderEpoch};
+use super::wire::api::sasl_authenticate::SaslAuthenticate;
+use super::wire::api::sasl_handshake::SaslHandshake;
 use super::wire::api::share_group_describe::ShareGroupDescribe;
 use super::wire::api::{Request, frame};
 use super::{encoded, text};
@@ -91,6 +93,18 @@ fn api_versions() {
         }
         request.with_client_software_name(text("kustody")).with_client_software_version(text(env!("CARGO_PKG_VERSION")))
     });
+}
+
+#[test]
+fn sasl() {
+    agrees(&SaslHandshake { mechanism: "SCRAM-SHA-512" }, |_| {
+        theirs::SaslHandshakeRequest::default().with_mechanism(text("SCRAM-SHA-512"))
+    });
+    for message in [vec![], vec![0, 1, 255], vec![7; 300]] {
+        agrees(&SaslAuthenticate { message: message.clone() }, |_| {
+            theirs::SaslAuthenticateRequest::default().with_auth_bytes(message.clone().into())
+        });
+    }
 }
 
 #[test]

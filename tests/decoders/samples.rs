@@ -14,6 +14,8 @@ macro_rules! apis {
     ($with:ident) => {
         $with! {
             api_versions ApiVersions ApiVersionsResponse;
+            sasl_handshake SaslHandshake SaslHandshakeResponse;
+            sasl_authenticate SaslAuthenticate SaslAuthenticateResponse;
             metadata Metadata MetadataResponse;
             find_coordinator FindCoordinator FindCoordinatorResponse;
             list_groups ListGroups ListGroupsResponse;

@@ -86,6 +86,3 @@ pub(crate) fn response<R: Request>(version: i16, bytes: &[u8]) -> Result<R::Resp
     from.end()?;
     Ok(response)
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 mod cluster;
 mod groups;
 mod logs;
+mod sasl;
 mod transactions;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 pub(crate) use cluster::*;
 pub(crate) use groups::*;
 pub(crate) use logs::*;
+pub(crate) use sasl::*;
 pub(crate) use transactions::*;
 
 use super::dice::Dice;
