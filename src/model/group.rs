@@ -1,6 +1,7 @@
 //! Groups as their coordinators describe them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +88,7 @@ pub struct ConsumerGroup {
     /// seen, the one that FindCoordinator names.
     pub coordinator: Option<BrokerId>,
     /// Its members, or why they are not known.
-    pub members: Reading<Vec<Member>>,
+    pub members: Reading<Vec<Arc<Member>>>,
     /// What it committed, or why that is not known. A partition without a commit is not in the map. A share group commits
     /// nothing.
     pub commits: Reading<BTreeMap<TopicPartition, Reading<CommittedOffset>>>,

@@ -1,12 +1,13 @@
 //! Who in a group owns what.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::model::{ConsumerGroup, GroupState, Member, MemberId, Reading, TopicName, TopicPartition};
+use crate::model::{ConsumerGroup, GroupState, Member, Reading, TopicName, TopicPartition};
 
 /// Which member owns what; ascending, each partition once.
 pub(crate) struct Owners<'a> {
-    pub(crate) of: Vec<(&'a TopicPartition, &'a Member)>,
+    pub(crate) of: Vec<(&'a TopicPartition, &'a Arc<Member>)>,
     topics: BTreeSet<&'a TopicName>,
     state: Reading<GroupState>,
 }
@@ -14,7 +15,7 @@ pub(crate) struct Owners<'a> {
 impl<'a> Owners<'a> {
     pub(crate) fn of(group: &'a ConsumerGroup) -> Self {
         let members = group.members.as_ref().value().map_or(&[][..], Vec::as_slice);
-        let owned = |member: &'a Member| member.assignment.iter().map(move |at| (at, member));
+        let owned = |member: &'a Arc<Member>| member.assignment.iter().map(move |at| (at, member));
         let mut of: Vec<_> = members.iter().flat_map(owned).collect();
         of.sort_by_key(|(at, _)| *at);
         of.dedup_by_key(|(at, _)| *at);
@@ -45,9 +46,8 @@ impl<'a> Owners<'a> {
         }
     }
 
-    pub(crate) fn owner(&self, at: &TopicPartition) -> Option<(MemberId, String, String)> {
+    pub(crate) fn owner(&self, at: &TopicPartition) -> Option<Arc<Member>> {
         let index = self.of.binary_search_by_key(&at, |(owned, _)| *owned).ok()?;
-        let (_, member) = self.of.get(index)?;
-        Some((member.id.clone(), member.client_id.clone(), member.host.clone()))
+        self.of.get(index).map(|(_, member)| Arc::clone(member))
     }
 }

@@ -7,7 +7,18 @@ use super::history::Options;
 /// One partition's lag over the window, thinned to a dozen points.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trend {
-    points: Vec<(Duration, u64)>,
+    points: Vec<Point>,
+}
+
+/// There are a dozen of them for each commit that lags: the time in tenths of a second takes a quarter of a `Duration`.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    at: u32,
+    lag: u64,
+}
+
+fn tenths(at: Duration) -> u32 {
+    u32::try_from(at.as_millis() / 100).unwrap_or(u32::MAX)
 }
 
 impl Trend {
@@ -19,11 +30,11 @@ impl Trend {
             self.points.clear();
             return;
         }
-        let step = window / Self::POINTS;
-        if self.points.last().is_none_or(|(last, _)| at.saturating_sub(*last) >= step) {
-            self.points.push((at, lag));
+        let (at, step, window) = (tenths(at), tenths(window / Self::POINTS), tenths(window));
+        if self.points.last().is_none_or(|last| at.saturating_sub(last.at) >= step) {
+            self.points.push(Point { at, lag });
         }
-        let covered = |from: Option<&(Duration, u64)>| from.is_some_and(|(from, _)| at.saturating_sub(*from) >= window);
+        let covered = |from: Option<&Point>| from.is_some_and(|from| at.saturating_sub(from.at) >= window);
         while covered(self.points.get(1)) {
             self.points.remove(0);
         }
@@ -38,15 +49,16 @@ impl Trend {
     pub(crate) fn slope(&self, window: Duration) -> Option<f64> {
         let (first, last) = (self.points.first()?, self.points.last()?);
         // The last point may be one step old.
-        if self.points.len() < 4 || last.0.saturating_sub(first.0) + window / Self::POINTS < window {
+        let (step, window) = (tenths(window / Self::POINTS), tenths(window));
+        if self.points.len() < 4 || last.at.saturating_sub(first.at).saturating_add(step) < window {
             return None;
         }
         let mut slopes = Vec::with_capacity(self.points.len() * self.points.len() / 2);
-        for (index, (from, before)) in self.points.iter().enumerate() {
-            for (to, after) in self.points.iter().skip(index + 1) {
-                let seconds = to.saturating_sub(*from).as_secs_f64();
+        for (index, before) in self.points.iter().enumerate() {
+            for after in self.points.iter().skip(index + 1) {
+                let seconds = f64::from(after.at.saturating_sub(before.at)) / 10.0;
                 if seconds > 0.0 {
-                    slopes.push((real(*after) - real(*before)) / seconds);
+                    slopes.push((real(after.lag) - real(before.lag)) / seconds);
                 }
             }
         }

@@ -47,10 +47,11 @@ pub(crate) struct Rewound {
 }
 
 /// The machine above, of one group and partition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rewind {
     pub(crate) baseline: CommitRead,
-    candidate: Option<(CommitRead, u8)>,
+    /// Seldom there, while every commit has a baseline.
+    candidate: Option<Box<(CommitRead, u8)>>,
 }
 
 impl Rewind {
@@ -76,8 +77,9 @@ impl Rewind {
             *self = Self::new(read);
             return None;
         }
-        let Some((first, waits)) = self.candidate.filter(|(first, _)| first.coordinator == read.coordinator) else {
-            self.candidate = Some((read, 0));
+        let candidate = self.candidate.as_deref().copied();
+        let Some((first, waits)) = candidate.filter(|(first, _)| first.coordinator == read.coordinator) else {
+            self.candidate = Some(Box::new((read, 0)));
             return None;
         };
         match truncation(&self.baseline) {
@@ -86,7 +88,7 @@ impl Rewind {
                 None
             }
             Truncation::Unknown if waits < Self::WAITS => {
-                self.candidate = Some((first, waits + 1));
+                self.candidate = Some(Box::new((first, waits + 1)));
                 None
             }
             Truncation::Unknown => {
@@ -97,7 +99,7 @@ impl Rewind {
                 let rewound = Rewound { from: self.baseline, to: first };
                 *self = Self::new(first);
                 if read.commit.offset < first.commit.offset {
-                    self.candidate = Some((read, 0));
+                    self.candidate = Some(Box::new((read, 0)));
                 } else {
                     self.baseline = read;
                 }

@@ -1,13 +1,14 @@
 //! What one turn says of a cluster: the values that judge, store, pages and metrics share.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BrokerId, ClusterName, CommittedOffset, GroupId, GroupState, GroupType, LeaderEpoch, Member, MemberId, Missing,
-    MissingPart, Offset, PartitionId, Reading, Timestamp, TopicConfig, TopicId, TopicName, TopicPartition, Watermarks,
+    BrokerId, ClusterName, CommittedOffset, GroupId, GroupState, GroupType, LeaderEpoch, Member, Missing, MissingPart,
+    Offset, PartitionId, Reading, Timestamp, TopicConfig, TopicId, TopicName, TopicPartition, Watermarks,
 };
 
 /// Everything derived from one snapshot.
@@ -295,7 +296,7 @@ pub struct GroupPartitionView {
     /// How old the oldest unread record is.
     pub time_lag: TimeLag,
     /// The member that owns it.
-    pub owner: Option<(MemberId, String, String)>,
+    pub owner: Option<Arc<Member>>,
 }
 
 /// One group.
@@ -308,7 +309,7 @@ pub struct GroupView {
     /// Its state, or why it is not known.
     pub state: Reading<GroupState>,
     /// Its members, or why they are not known.
-    pub members: Reading<Vec<Member>>,
+    pub members: Reading<Vec<Arc<Member>>>,
     /// The verdict.
     pub verdict: GroupVerdict,
     /// The sum of lag over known partitions; none when no partition is known.

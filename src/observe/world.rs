@@ -1,6 +1,7 @@
 //! A cluster in miniature, for tests: what is, and the snapshot a turn would read of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{History, Observation, Options, observe};
@@ -248,11 +249,13 @@ impl World {
             .missing
             .or_else(|| self.why(Some(group.coordinator)))
             .or(self.dark.then_some(Missing::ClusterUnreachable));
-        let member = |(id, assignment): (&String, &Vec<TopicPartition>)| Member {
-            id: id.as_str().into(),
-            client_id: format!("client of {id}"),
-            host: "/10.0.0.7".to_owned(),
-            assignment: assignment.clone(),
+        let member = |(id, assignment): (&String, &Vec<TopicPartition>)| {
+            Arc::new(Member {
+                id: id.as_str().into(),
+                client_id: format!("client of {id}"),
+                host: "/10.0.0.7".to_owned(),
+                assignment: assignment.clone(),
+            })
         };
         let commit = |(at, (number, own)): (&TopicPartition, &(i64, Option<i32>))| {
             (at.clone(), Reading::Read(CommittedOffset { offset: offset(*number), leader_epoch: own.map(epoch) }))

@@ -1,6 +1,7 @@
 //! State and members of groups, each by the API of its type at its coordinator.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -17,7 +18,7 @@ use crate::model::{
 };
 
 /// State and members of a group.
-pub(crate) type Description = Reading<(GroupState, Vec<Member>)>;
+pub(crate) type Description = Reading<(GroupState, Vec<Arc<Member>>)>;
 
 const PER_REQUEST: usize = 100;
 const IN_FLIGHT: usize = 4;
@@ -164,14 +165,14 @@ fn description(described: Described) -> Description {
     Reading::Read((state(&described.state), described.members.into_iter().map(member).collect()))
 }
 
-fn member(described: DescribedMember) -> Member {
+fn member(described: DescribedMember) -> Arc<Member> {
     let mut assignment = Vec::new();
     for (topic, partitions) in described.assignment {
         let topic = TopicName::from(topic);
         let of_topic = |index| TopicPartition { topic: topic.clone(), partition: PartitionId(index) };
         assignment.extend(partitions.into_iter().map(of_topic));
     }
-    Member { id: described.id.into(), client_id: described.client_id, host: described.host, assignment }
+    Arc::new(Member { id: described.id.into(), client_id: described.client_id, host: described.host, assignment })
 }
 
 /// A group's state by the name Kafka gives it.

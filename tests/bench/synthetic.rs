@@ -1,6 +1,7 @@
 //! A cluster that is not there: the snapshot that a turn would have read of it, of any size.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kustody::model::{
@@ -153,11 +154,13 @@ impl Synthetic {
             let [first, second] = &mut assignments;
             if nth % 2 == 0 { first.push(at) } else { second.push(at) }
         }
-        let members = (0..).zip(assignments).map(|(number, assignment)| Member {
-            id: format!("billing-{group}-member-{number}").into(),
-            client_id: format!("billing-{group}"),
-            host: "/10.0.0.1".to_owned(),
-            assignment,
+        let members = (0..).zip(assignments).map(|(number, assignment)| {
+            Arc::new(Member {
+                id: format!("billing-{group}-member-{number}").into(),
+                client_id: format!("billing-{group}"),
+                host: "/10.0.0.1".to_owned(),
+                assignment,
+            })
         });
         ConsumerGroup {
             id: format!("billing-{group}").into(),

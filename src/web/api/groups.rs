@@ -174,9 +174,9 @@ impl Partition {
             last_stable_offset: reasons.value("last_stable_offset", ends.last_stable),
             lag: LagOf::of(view.lag),
             time_lag: Seconds::of(view.time_lag),
-            member_id: view.owner.as_ref().map(|(member, _, _)| member.clone()),
-            client_id: view.owner.as_ref().map(|(_, client, _)| client.clone()),
-            host: view.owner.as_ref().map(|(_, _, host)| host.clone()),
+            member_id: view.owner.as_ref().map(|owner| owner.id.clone()),
+            client_id: view.owner.as_ref().map(|owner| owner.client_id.clone()),
+            host: view.owner.as_ref().map(|owner| owner.host.clone()),
             reasons,
         }
     }
@@ -234,6 +234,10 @@ fn of(web: &State, name: &str, group: &str) -> Result<Json<GroupWithPartitions>,
     Ok(Json(GroupWithPartitions {
         group: Group::of(view, published.as_of.unwrap_or(read.finished)),
         partitions: view.partitions.iter().map(Partition::of).collect(),
-        member_list: view.members.clone().value(),
+        member_list: view
+            .members
+            .as_ref()
+            .value()
+            .map(|members| members.iter().map(|one| Member::clone(one)).collect()),
     }))
 }

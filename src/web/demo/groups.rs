@@ -1,5 +1,7 @@
 //! Its groups.
 
+use std::sync::Arc;
+
 use super::topology::{TOPICS, ends};
 use super::{HOSTILE, HUNG, before, number, offset};
 use crate::model::{
@@ -87,12 +89,12 @@ fn group(at: Timestamp, index: usize, name: &str) -> GroupView {
         Lag::Expired { .. } => TimeLag::AtLeast(604_800.0),
         Lag::Ahead(_) | Lag::Stranded { .. } | Lag::Uncommitted | Lag::Unknown(_) => TimeLag::Unknown,
     };
-    let member = Member {
+    let member = Arc::new(Member {
         id: MemberId::from(format!("consumer-{index}-6f1c9b1e-3e0f-4a57-9c1a-0d1d1d1d1d1d")),
         client_id: if name == HOSTILE { HOSTILE.to_owned() } else { format!("{name}-1") },
         host: format!("/10.0.3.{index}"),
         assignment: (0..4).map(|partition| TopicPartition::new(TOPICS[index % 10], partition)).collect(),
-    };
+    });
     let empty = matches!(verdict, GroupVerdict::Stopped | GroupVerdict::Abandoned);
     let partition = |partition: i32| {
         // One partition carries the trouble, the others are caught up.
@@ -113,7 +115,7 @@ fn group(at: Timestamp, index: usize, name: &str) -> GroupView {
             watermarks: ends(index % 10),
             lag,
             time_lag: if partition == 0 { time_lag } else { TimeLag::CaughtUp },
-            owner: (!empty).then(|| (member.id.clone(), member.client_id.clone(), member.host.clone())),
+            owner: (!empty).then(|| Arc::clone(&member)),
         }
     };
     let partitions: Vec<GroupPartitionView> = (0..4).map(partition).collect();

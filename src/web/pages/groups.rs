@@ -266,7 +266,7 @@ impl PartitionRow {
             records: view.lag.records().map(text::count),
             lag_note: lag_note(view.lag),
             age: Value::or(text::time_lag(view.time_lag), "not measurable"),
-            owner: view.owner.as_ref().map(|(_, client, host)| (text::shown(client), text::shown(host))),
+            owner: view.owner.as_ref().map(|owner| (text::shown(&owner.client_id), text::shown(&owner.host))),
         }
     }
 }
