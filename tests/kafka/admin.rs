@@ -92,7 +92,7 @@ impl Client {
             .with_count(i32::try_from(count).expect("few partitions"))
             .with_assignments(Some(assignments.collect()));
         let request = CreatePartitionsRequest::default().with_topics(vec![wanted]).with_timeout_ms(20_000);
-        for added in self.ask_any("CreatePartitions", 3, &request).await?.results {
+        for added in self.ask_controller("CreatePartitions", 3, &request).await?.results {
             accepted_or("CreatePartitions", added.error_code, added.error_message.as_ref())?;
         }
         self.until_led(topic, count).await
@@ -106,7 +106,7 @@ impl Client {
         });
         let of_topic = ReassignableTopic::default().with_name(topic_name(topic)).with_partitions(partitions.collect());
         let request = AlterPartitionReassignmentsRequest::default().with_topics(vec![of_topic]).with_timeout_ms(20_000);
-        let answer = self.ask_any("AlterPartitionReassignments", 0, &request).await?;
+        let answer = self.ask_controller("AlterPartitionReassignments", 0, &request).await?;
         accepted_or("AlterPartitionReassignments", answer.error_code, answer.error_message.as_ref())?;
         for partition in answer.responses.iter().flat_map(|topic| &topic.partitions) {
             accepted_or("AlterPartitionReassignments", partition.error_code, partition.error_message.as_ref())?;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-use super::{Error, until};
+use super::{Error, Version, until};
 
 /// A broker (or a dedicated controller) of a cluster; runs or does not.
 #[derive(Debug)]
@@ -15,24 +15,32 @@ pub(crate) struct Broker {
     /// The port of its `CLIENT` listener, or of a controller's only one.
     pub(crate) port: u16,
     pub(crate) directory: PathBuf,
+    /// What it runs from its next launch on.
+    pub(crate) version: Version,
     child: Option<Child>,
     stopped: bool,
 }
 
 impl Broker {
     /// A broker that does not run yet, with its properties written to `directory`.
-    pub(crate) fn new(id: i32, port: u16, directory: PathBuf, properties: &[(String, String)]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        id: i32,
+        port: u16,
+        directory: PathBuf,
+        properties: &[(String, String)],
+        version: Version,
+    ) -> Result<Self, Error> {
         let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
         std::fs::create_dir_all(&directory)
             .and_then(|()| std::fs::write(directory.join("server.properties"), text))
             .map_err(Error::system(format!("write {}/server.properties", directory.display())))?;
-        Ok(Self { id, port, directory, child: None, stopped: false })
+        Ok(Self { id, port, directory, version, child: None, stopped: false })
     }
 
     /// Starts the JVM and does not wait for it.
     pub(crate) async fn launch(&mut self, heap: &str, cluster_id: &str) -> Result<(), Error> {
         self.reap()?;
-        let arguments = installed()?.join("java.args");
+        let arguments = installed(self.version)?.join("java.args");
         let log = || std::fs::OpenOptions::new().create(true).append(true).open(self.log());
         let mut command = Command::new("java");
         command
@@ -149,12 +157,12 @@ impl Drop for Broker {
     }
 }
 
-/// Where `tests/install` put Kafka.
-pub(crate) fn installed() -> Result<PathBuf, Error> {
+/// Where `tests/install` put this version.
+pub(crate) fn installed(version: Version) -> Result<PathBuf, Error> {
     let cache = std::env::var_os("KUSTODY_CACHE").map(PathBuf::from).unwrap_or_else(|| {
         PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache/kustody")
     });
-    let kafka = cache.join("kafka-4.3.1");
+    let kafka = cache.join(format!("kafka-{}", version.name()));
     let complete = kafka.join("java.args");
     if complete.is_file() { Ok(kafka) } else { Err(Error::NotInstalled(complete)) }
 }

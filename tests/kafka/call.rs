@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{MetadataRequest, RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Error;
+
+/// The version of Metadata that is asked for; as every other one here, it is spoken by all brokers from 2.8 on.
+pub(crate) const METADATA: i16 = 9;
 
 /// The answer of the broker at `port` to one request on a connection of its own.
 pub(crate) async fn call<R: Request>(
@@ -58,9 +61,27 @@ pub(crate) fn accepted(request: &'static str, code: i16) -> Result<(), Error> {
 
 /// The ids of the brokers that the broker at `port` names in its metadata, ascending.
 pub(crate) async fn brokers_named_at(port: u16) -> Result<Vec<i32>, Error> {
-    let request = MetadataRequest::default().with_topics(Some(Vec::new()));
-    let answer = call("Metadata", port, 12, &request, Duration::from_secs(2)).await?;
+    let answer = no_topics(port).await?;
     let mut ids: Vec<i32> = answer.brokers.iter().map(|broker| broker.node_id.0).collect();
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// The broker that takes what only the controller may do, by the metadata of the broker at `port`.
+pub(crate) async fn controller_named_at(port: u16) -> Result<i32, Error> {
+    match no_topics(port).await?.controller_id.0 {
+        id if id >= 0 => Ok(id),
+        _ => Err(Error::NotYet("the cluster has no controller".to_owned())),
+    }
+}
+
+/// The id of the cluster that the broker at `port` belongs to.
+pub(crate) async fn cluster_id_at(port: u16) -> Result<String, Error> {
+    let id = no_topics(port).await?.cluster_id;
+    id.map(|id| id.to_string()).ok_or_else(|| Error::NotYet("the cluster has no id".to_owned()))
+}
+
+async fn no_topics(port: u16) -> Result<MetadataResponse, Error> {
+    let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+    call("Metadata", port, METADATA, &request, Duration::from_secs(2)).await
 }

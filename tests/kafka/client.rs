@@ -11,14 +11,14 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FindCoordinatorRequest, GroupId,
     IncrementalAlterConfigsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::call::{accepted, brokers_named_at, call};
+use super::call::{METADATA, accepted, brokers_named_at, call, controller_named_at};
 use super::{Error, until};
 
 /// How long a broker may take to answer a request that changes something.
@@ -85,7 +85,7 @@ impl Client {
             .with_assignments(assignment.collect())
             .with_configs(configs.collect());
         let request = CreateTopicsRequest::default().with_topics(vec![creatable]).with_timeout_ms(20_000);
-        let answer = self.ask_any("CreateTopics", 7, &request).await?;
+        let answer = self.ask_controller("CreateTopics", 7, &request).await?;
         for created in &answer.topics {
             accepted_or("CreateTopics", created.error_code, created.error_message.as_ref())?;
         }
@@ -96,7 +96,7 @@ impl Client {
     pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), Error> {
         let state = DeleteTopicState::default().with_name(Some(topic_name(topic)));
         let request = DeleteTopicsRequest::default().with_topics(vec![state]).with_timeout_ms(20_000);
-        for deleted in self.ask_any("DeleteTopics", 6, &request).await?.responses {
+        for deleted in self.ask_controller("DeleteTopics", 6, &request).await?.responses {
             accepted("DeleteTopics", deleted.error_code)?;
         }
         until(&format!("no broker knows {topic}"), SETTLE_LIMIT, async || {
@@ -192,30 +192,25 @@ impl Client {
         partition: i32,
     ) -> Result<Option<(i64, Option<i32>)>, Error> {
         let of_topic =
-            OffsetFetchRequestTopics::default().with_name(topic_name(topic)).with_partition_indexes(vec![partition]);
-        let of_group =
-            OffsetFetchRequestGroup::default().with_group_id(GroupId(text(group))).with_topics(Some(vec![of_topic]));
-        let request = OffsetFetchRequest::default().with_groups(vec![of_group]);
+            OffsetFetchRequestTopic::default().with_name(topic_name(topic)).with_partition_indexes(vec![partition]);
+        let request =
+            OffsetFetchRequest::default().with_group_id(GroupId(text(group))).with_topics(Some(vec![of_topic]));
         let coordinator = self.coordinator(group).await?;
-        let answer = call("OffsetFetch", self.port(coordinator)?, 8, &request, ANSWER_LIMIT).await?;
+        let answer = call("OffsetFetch", self.port(coordinator)?, 7, &request, ANSWER_LIMIT).await?;
+        accepted("OffsetFetch", answer.error_code)?;
         let mut committed = None;
-        for of_group in answer.groups {
-            accepted("OffsetFetch", of_group.error_code)?;
-            for found in of_group.topics.iter().flat_map(|topic| &topic.partitions) {
-                accepted("OffsetFetch", found.error_code)?;
-                let epoch = (found.committed_leader_epoch >= 0).then_some(found.committed_leader_epoch);
-                committed = (found.committed_offset >= 0).then_some((found.committed_offset, epoch));
-            }
+        for found in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+            accepted("OffsetFetch", found.error_code)?;
+            let epoch = (found.committed_leader_epoch >= 0).then_some(found.committed_leader_epoch);
+            committed = (found.committed_offset >= 0).then_some((found.committed_offset, epoch));
         }
         Ok(committed)
     }
 
     /// The broker that coordinates a group.
     pub(crate) async fn coordinator(&self, group: &str) -> Result<i32, Error> {
-        let request = FindCoordinatorRequest::default().with_key_type(0).with_coordinator_keys(vec![text(group)]);
-        let answer = self.ask_any("FindCoordinator", 4, &request).await?;
-        let found = answer.coordinators.first();
-        let found = found.ok_or(Error::Codec { request: "FindCoordinator", text: "empty answer".to_owned() })?;
+        let request = FindCoordinatorRequest::default().with_key_type(0).with_key(text(group));
+        let found = self.ask_any("FindCoordinator", 3, &request).await?;
         accepted("FindCoordinator", found.error_code)?;
         Ok(found.node_id.0)
     }
@@ -224,7 +219,7 @@ impl Client {
     pub(crate) async fn metadata(&self, asked: i32, topic: &str) -> Result<Vec<Partition>, Error> {
         let wanted = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
         let request = MetadataRequest::default().with_topics(Some(vec![wanted]));
-        let answer = call("Metadata", self.port(asked)?, 12, &request, Duration::from_secs(2)).await?;
+        let answer = call("Metadata", self.port(asked)?, METADATA, &request, Duration::from_secs(2)).await?;
         let mut partitions = Vec::new();
         for topic in answer.topics {
             accepted("Metadata", topic.error_code)?;
@@ -308,7 +303,29 @@ impl Client {
         if said.is_empty() { Err(silent) } else { Ok(said) }
     }
 
-    /// The answer of the first broker that is there; each broker passes on what only the controller can do.
+    /// The answer of the controller. Under KRaft that is any broker, which passes the request on; with a ZooKeeper it is one.
+    pub(super) async fn ask_controller<R: Request>(
+        &self,
+        name: &'static str,
+        version: i16,
+        request: &R,
+    ) -> Result<R::Response, Error> {
+        let mut silent = Error::NotYet("no broker answers".to_owned());
+        for port in self.ports.values() {
+            match controller_named_at(*port).await {
+                Ok(controller) => {
+                    // One that hangs may still be named; then another may pass the request on.
+                    let named = self.port(controller)?;
+                    let answers = brokers_named_at(named).await.is_ok();
+                    return call(name, if answers { named } else { *port }, version, request, ANSWER_LIMIT).await;
+                }
+                Err(error) => silent = error,
+            }
+        }
+        Err(silent)
+    }
+
+    /// The answer of the first broker that is there.
     pub(super) async fn ask_any<R: Request>(
         &self,
         name: &'static str,

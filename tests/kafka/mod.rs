@@ -28,6 +28,7 @@ pub(crate) mod proxy;
 mod recipe;
 pub(crate) mod secured;
 mod surgery;
+mod version;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -40,21 +41,24 @@ pub(crate) use broker::spawn_for_life;
 pub(crate) use client::{Client, Partition};
 pub(crate) use error::Error;
 use place::Place;
-use properties::properties;
+use properties::{properties, zookeeper};
 pub(crate) use recipe::{CleanTruncation, Cut, UncleanTruncation};
+pub(crate) use version::Version;
 pub(crate) use workload::{Consumer, Log, Produced, Record, values};
 
 /// What kind of cluster is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    /// What its brokers run.
+    pub(crate) version: Version,
     /// Brokers, 1 to 6; their ids are 1, 2, 3, ….
     pub(crate) brokers: u16,
     /// Whether the controller is a JVM of its own, so that every broker may be killed. Without it each broker is a
-    /// controller too, and a majority of them must live.
+    /// controller too, and a majority of them must live. Where a ZooKeeper takes the controller's part it always is one.
     pub(crate) dedicated_controller: bool,
     /// How many such controllers; their ids are 100, 101, ….
     pub(crate) controllers: u16,
-    /// `broker.session.timeout.ms`: a dead or stopped broker is fenced after so many milliseconds.
+    /// `broker.session.timeout.ms`, or that of ZooKeeper: a dead or stopped broker is fenced after so many milliseconds.
     pub(crate) session_timeout_ms: u32,
     /// Partitions of `__consumer_offsets`.
     pub(crate) offsets_partitions: u32,
@@ -76,6 +80,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            version: Version::default(),
             brokers: 3,
             dedicated_controller: false,
             controllers: 1,
@@ -102,7 +107,7 @@ pub(crate) struct Cluster {
     heap: String,
 }
 
-/// Id of the first dedicated controller.
+/// Id of the first dedicated controller, or of the ZooKeeper.
 pub(crate) const CONTROLLER: i32 = 100;
 /// How long a start may take: about 4 s for three brokers alone on two cores, much longer beside a compiler.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -130,9 +135,11 @@ impl Cluster {
     }
 
     fn new(options: &Options) -> Result<Self, Error> {
-        broker::installed()?;
+        broker::installed(options.version)?;
         let place = Place::claim()?;
-        let voters: Vec<(i32, u16)> = if options.dedicated_controller {
+        let voters: Vec<(i32, u16)> = if options.version.has_zookeeper() {
+            vec![(CONTROLLER, place.port(0))]
+        } else if options.dedicated_controller {
             // Combined controllers would have these ports behind those of the brokers.
             (0..options.controllers)
                 .map(|index| (CONTROLLER + i32::from(index), place.port(if index == 0 { 0 } else { 12 + index })))
@@ -145,15 +152,20 @@ impl Cluster {
                 let id = i32::from(index);
                 let directory = place.directory().join(id.to_string());
                 let properties = properties(options, &place, &voters, id, Some(index))?;
-                Ok((id, Broker::new(id, place.port(index), directory, &properties)?))
+                Ok((id, Broker::new(id, place.port(index), directory, &properties, options.version)?))
             })
             .collect::<Result<_, Error>>()?;
-        let dedicated = voters.iter().filter(|_| options.dedicated_controller);
+        let is_dedicated = options.dedicated_controller || options.version.has_zookeeper();
+        let dedicated = voters.iter().filter(|_| is_dedicated);
         let controllers = dedicated
             .map(|(id, port)| {
                 let directory = place.directory().join(id.to_string());
-                let properties = properties(options, &place, &voters, *id, None)?;
-                Ok((*id, Broker::new(*id, *port, directory, &properties)?))
+                let properties = if options.version.has_zookeeper() {
+                    zookeeper(*port, &directory)
+                } else {
+                    properties(options, &place, &voters, *id, None)?
+                };
+                Ok((*id, Broker::new(*id, *port, directory, &properties, options.version)?))
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self { brokers, controllers, place, cluster_id: cluster_id(), heap: options.heap.clone() })
@@ -164,7 +176,12 @@ impl Cluster {
             broker.launch(&self.heap, &self.cluster_id).await?;
         }
         let all = self.ids();
-        self.ready(&all).await
+        self.ready(&all).await?;
+        if let Some(broker) = self.brokers.values().find(|broker| broker.version.has_zookeeper()) {
+            // The first broker that came up has made it up.
+            self.cluster_id = call::cluster_id_at(broker.port).await?;
+        }
+        Ok(())
     }
 
     /// Waits until every living broker names at least `ids` in its metadata.
@@ -288,6 +305,13 @@ impl Cluster {
     pub(crate) async fn launch(&mut self, id: i32) -> Result<(), Error> {
         let (heap, cluster_id) = (self.heap.clone(), self.cluster_id.clone());
         self.broker(id)?.launch(&heap, &cluster_id).await
+    }
+
+    /// Gives a broker or controller another version, from its next start on.
+    pub(crate) fn upgrade(&mut self, id: i32, version: Version) -> Result<(), Error> {
+        broker::installed(version)?;
+        self.broker(id)?.version = version;
+        Ok(())
     }
 
     /// Deletes everything a broker that does not run has on its disk; it is formatted anew at the next start.

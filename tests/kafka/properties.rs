@@ -1,5 +1,7 @@
 //! The properties of a broker under test: small, fast to notice, and without initiative of its own.
 
+use std::path::Path;
+
 use super::place::Place;
 use super::{Error, Options};
 
@@ -25,8 +27,10 @@ pub(super) fn properties(
     listeners.extend(secured.listeners);
     advertised.extend(secured.advertised);
     let plain = "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+    let has_zookeeper = options.version.has_zookeeper();
     let protocols = [vec![plain], secured.protocols].concat().join(",");
-    let votes = voters.iter().find(|(voter, _)| *voter == id);
+    // Nobody votes where a ZooKeeper stands in their place.
+    let votes = voters.iter().filter(|_| !has_zookeeper).find(|(voter, _)| *voter == id);
     listeners.extend(votes.map(|(_, port)| format!("CONTROLLER://127.0.0.1:{port}")));
     let roles = match (index, votes) {
         (Some(_), Some(_)) => "broker,controller",
@@ -43,15 +47,9 @@ pub(super) fn properties(
     let log = place.directory().join(&node).join("log").display().to_string();
     let (listeners, advertised, quorum) = (listeners.join(","), advertised.join(","), quorum.join(","));
     let mut properties = vec![
-        ("node.id", node.as_str()),
-        ("process.roles", roles),
-        ("log.dirs", &log),
-        ("controller.listener.names", "CONTROLLER"),
-        ("controller.quorum.voters", &quorum),
+        ("log.dirs", log.as_str()),
         ("listeners", &listeners),
         ("listener.security.protocol.map", &protocols),
-        ("broker.session.timeout.ms", &session),
-        ("broker.heartbeat.interval.ms", "500"),
         // Internal topics as small as they may be; three replicas, so that any one broker may go.
         ("offsets.topic.num.partitions", &offsets_partitions),
         ("offsets.topic.replication.factor", &replicas),
@@ -92,10 +90,42 @@ pub(super) fn properties(
         ("log.cleaner.io.buffer.size", "65536"),
         ("log.index.size.max.bytes", "1048576"),
     ];
+    let zookeeper: String = voters.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
+    if has_zookeeper {
+        properties.extend([
+            ("broker.id", node.as_str()),
+            ("zookeeper.connect", &zookeeper),
+            ("zookeeper.session.timeout.ms", &session),
+            ("zookeeper.connection.timeout.ms", "60000"),
+        ]);
+    } else {
+        properties.extend([
+            ("node.id", node.as_str()),
+            ("process.roles", roles),
+            ("controller.listener.names", "CONTROLLER"),
+            ("controller.quorum.voters", &quorum),
+            ("broker.session.timeout.ms", &session),
+            ("broker.heartbeat.interval.ms", "500"),
+        ]);
+    }
     if index.is_some() {
         properties.extend([("inter.broker.listener.name", "INTERNAL"), ("advertised.listeners", advertised.as_str())]);
     }
     let own = properties.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     // Of a key given twice a properties file keeps the last.
     Ok(own.chain(secured.others).chain(options.properties.iter().cloned()).collect())
+}
+
+/// The properties of the ZooKeeper of a cluster, which is alone and forgets with the test.
+pub(super) fn zookeeper(port: u16, directory: &Path) -> Vec<(String, String)> {
+    let properties = [
+        ("dataDir", directory.join("data").display().to_string()),
+        ("clientPort", port.to_string()),
+        ("clientPortAddress", "127.0.0.1".to_owned()),
+        // Sessions last 2 to 20 ticks.
+        ("tickTime", "500".to_owned()),
+        ("maxClientCnxns", "0".to_owned()),
+        ("admin.enableServer", "false".to_owned()),
+    ];
+    properties.map(|(key, value)| (key.to_owned(), value)).into()
 }
