@@ -8,6 +8,7 @@ pub(crate) const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 pub(crate) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
 pub(crate) const ILLEGAL_SASL_STATE: i16 = 34;
 pub(crate) const UNSUPPORTED_VERSION: i16 = 35;
+pub(crate) const NOT_CONTROLLER: i16 = 41;
 pub(crate) const SASL_AUTHENTICATION_FAILED: i16 = 58;
 pub(crate) const GROUP_ID_NOT_FOUND: i16 = 69;
 

@@ -31,7 +31,8 @@ impl Surveyor {
     pub async fn reassignments(&self) -> Reading<Vec<Reassignment>> {
         let timeout = self.shared.options.request_timeout.as_millis();
         let request = ListPartitionReassignments { timeout_ms: i32::try_from(timeout).unwrap_or(i32::MAX) };
-        reading(self.survey().ask_any(&request).await, reassignments)
+        let answer = self.survey().ask_controller(&request, |answer| answer.error_code).await;
+        reading(answer, reassignments)
     }
 
     /// Who may lead the partitions of topics without losing a record, page by page until all are read.

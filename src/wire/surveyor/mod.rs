@@ -53,11 +53,32 @@ impl Survey<'_> {
 
     /// Asks one broker after another, those that gave the metadata first, until one answers.
     async fn ask_any<R: Request>(&self, request: &R) -> Result<R::Response, Missing> {
-        let source = self.view.source;
-        let others = self.brokers().into_iter().filter(|id| Some(*id) != source);
+        self.ask_in_turn(self.view.source, request, |_| error::NONE).await
+    }
+
+    /// Asks the controller, then the others, until one answers that does not refuse for not being the controller. Under
+    /// KRaft none does; with a ZooKeeper (before Kafka 4.0) all others do.
+    async fn ask_controller<R: Request>(
+        &self,
+        request: &R,
+        error_code: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, Missing> {
+        self.ask_in_turn(self.view.topology.controller, request, error_code).await
+    }
+
+    async fn ask_in_turn<R: Request>(
+        &self,
+        first: Option<BrokerId>,
+        request: &R,
+        error_code: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, Missing> {
+        let others = self.brokers().into_iter().filter(|id| Some(*id) != first);
         let mut last = Missing::ClusterUnreachable;
-        for broker in source.into_iter().chain(others) {
+        for broker in first.into_iter().chain(others) {
             match self.turn.ask(broker, request).await {
+                Ok(answer) if error_code(&answer) == error::NOT_CONTROLLER => {
+                    last = Missing::KafkaError(error::NOT_CONTROLLER);
+                }
                 Ok(answer) => return Ok(answer),
                 Err(why) => last = why,
             }
