@@ -214,6 +214,7 @@ impl Poll<'_> {
         listed_state: Option<&str>,
         mut answer: Answer,
     ) -> ConsumerGroup {
+        let group_type = type_by_description(group_type, &answer.description);
         let (mut state, mut members) = match answer.description.as_ref() {
             Reading::Read((state, members)) => (Reading::Read(*state), Reading::Read(members.clone())),
             Reading::Missing(why) => (Reading::Missing(why), Reading::Missing(why)),
@@ -310,6 +311,13 @@ const fn is_newer(group_type: GroupType) -> bool {
     }
 }
 
+/// Before Kafka 3.8 (ListGroups 5) nobody tells a group's type. It was asked for by DescribeGroups, which describes classic
+/// groups alone: any other is dead to it.
+fn type_by_description(listed: GroupType, description: &Description) -> GroupType {
+    let is_described = matches!(description, Reading::Read((state, _)) if *state != GroupState::Dead);
+    if listed == GroupType::Unknown && is_described { GroupType::Classic } else { listed }
+}
+
 fn is_empty(commits: &Reading<Commits>) -> bool {
     commits.as_ref().value().is_some_and(Commits::is_empty)
 }
@@ -317,6 +325,26 @@ fn is_empty(commits: &Reading<Commits>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_nobody_tells_is_that_of_the_api_that_describes_the_group() {
+        let described = |state| Reading::Read((state, Vec::new()));
+        let hung = Reading::Missing(Missing::TimedOut(BrokerId(1)));
+        let cases = [
+            ("described", GroupType::Unknown, described(GroupState::Stable), GroupType::Classic),
+            (
+                "dead to the API: another type, or none",
+                GroupType::Unknown,
+                described(GroupState::Dead),
+                GroupType::Unknown,
+            ),
+            ("not described", GroupType::Unknown, hung, GroupType::Unknown),
+            ("told", GroupType::Consumer, described(GroupState::Stable), GroupType::Consumer),
+        ];
+        for (name, listed, description, want) in cases {
+            assert_eq!(type_by_description(listed, &description), want, "{name}");
+        }
+    }
 
     #[test]
     fn the_leader_of_its_partition_is_asked_about_a_group() {
