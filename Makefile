@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help check test demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants mutants-all truth fuzz fuzz-blind
+.PHONY: help check test test-versions demo bench bench-turn bench-daemon bench-canary scoreboard scoreboard-show soak-kills install mutants mutants-all truth fuzz fuzz-blind
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ check: ## Formatting, lints, documentation
 
 test: install check ## Check, then every test, on real brokers
 	$(CARGO) test --locked
+
+test-versions: install ## The same suite on brokers of Kafka 2.8.2, 3.9.2 and 4.3.1, and what each of them showed
+	$(CARGO) test --locked --test it -- versions:: --nocapture
 
 # TOUR=once goes through the failures once and ends; without it the demo runs until Ctrl-C.
 demo: install ## A cluster with failures on loopback, and kustody watching it

@@ -25,8 +25,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::clusters::{Own, own};
-use crate::kafka::{Error, Options, until, values};
+use crate::clusters::own;
+use crate::kafka::{Cluster, Error, Options, until, values};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -62,7 +62,7 @@ fn decoded<R: Request>(version: i16, answer: Vec<u8>) -> R::Response {
     R::Response::decode(&mut answer, version).expect("an answer of that version")
 }
 
-async fn ask<R: Request>(port: u16, version: i16, request: &R) -> R::Response {
+pub(crate) async fn ask<R: Request>(port: u16, version: i16, request: &R) -> R::Response {
     ask_over(&mut connect(port).await, version, request).await
 }
 
@@ -70,7 +70,7 @@ async fn ask_over<R: Request>(stream: &mut TcpStream, version: i16, request: &R)
     decoded::<R>(version, exchange(stream, &encoded(version, request)).await)
 }
 
-fn text(text: &str) -> StrBytes {
+pub(crate) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
@@ -126,7 +126,7 @@ async fn recorded(api: &str, key: i16, version: i16, port: u16, body: Written) {
 }
 
 /// A share group of one member, which has taken 10 records of `orders` and is done with 0, 1, 2 and 5.
-async fn share_group(cluster: &Own, group: &str) -> Result<(), Error> {
+pub(crate) async fn share_group(cluster: &Cluster, group: &str) -> Result<(), Error> {
     let resource = AlterConfigsResource::default().with_resource_type(32).with_resource_name(text(group));
     let earliest =
         AlterableConfig::default().with_name(text("share.auto.offset.reset")).with_value(Some(text("earliest")));
@@ -210,7 +210,7 @@ async fn share_group(cluster: &Own, group: &str) -> Result<(), Error> {
 }
 
 /// A streams group of one member that reads `orders`, with commits by hand.
-async fn streams_group(cluster: &Own, group: &str) -> Result<(), Error> {
+pub(crate) async fn streams_group(cluster: &Cluster, group: &str) -> Result<(), Error> {
     let coordinator = cluster.client().coordinator(group).await?;
     let beat = |epoch: i32, joining: bool| {
         let body = Written::default().text(group).text("streams-member-1").i32(epoch).i32(0).bytes(&[0, 0]).i32(30_000);
@@ -255,7 +255,7 @@ async fn streams_group(cluster: &Own, group: &str) -> Result<(), Error> {
     .await
 }
 
-async fn snapshot(cluster: &Own) -> ClusterSnapshot {
+async fn snapshot(cluster: &Cluster) -> ClusterSnapshot {
     let options = wire::Options {
         bootstrap: vec![cluster.bootstrap().split(',').next().expect("one").to_owned()],
         ..wire::Options::default()

@@ -20,7 +20,7 @@ async fn doctor(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// As [`doctor`], on a configuration of one cluster.
-async fn doctor_of(bootstrap: &str, cluster: &str, more: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn doctor_of(bootstrap: &str, cluster: &str, more: &[&str]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("kustody.toml");
     let config =

@@ -36,3 +36,4 @@ mod proxy;
 mod rereads;
 mod scoreboard;
 mod security;
+mod versions;
