@@ -13,8 +13,7 @@ async fn plays(id: &str, classes: &[&str], kills: Option<Plan>) {
     let classes = classes.iter().map(|class| (*class).to_owned()).collect();
     let run = Run { binary: None, classes, evidence, peer: None, kills };
     let run = row.run(&run).expect("the classes are those it needs");
-    let play = row.play.expect("it can be played here");
-    let outcome = play(run).await;
+    let outcome = (row.play)(run).await;
     assert_eq!(outcome.problems, [""; 0], "{id}, {}: {outcome:#?}", row.fault);
 }
 

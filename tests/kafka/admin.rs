@@ -1,13 +1,16 @@
-//! What an operator may do to a topic and its clients: more partitions, other replicas, ACLs, quotas.
+//! What an operator may do to a topic, its clients and the cluster: more partitions, other replicas, ACLs, quotas, features.
+
+use std::collections::BTreeMap;
 
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
+use kafka_protocol::messages::update_features_request::FeatureUpdateKey;
 use kafka_protocol::messages::{
-    AlterClientQuotasRequest, AlterPartitionReassignmentsRequest, CreateAclsRequest, CreatePartitionsRequest,
-    DeleteAclsRequest,
+    AlterClientQuotasRequest, AlterPartitionReassignmentsRequest, ApiVersionsRequest, CreateAclsRequest,
+    CreatePartitionsRequest, DeleteAclsRequest, UpdateFeaturesRequest,
 };
 
 use super::Error;
@@ -210,6 +213,46 @@ impl Client {
         }
         Ok(())
     }
+}
+
+impl Client {
+    /// The features of the cluster and their levels.
+    pub(crate) async fn features(&self) -> Result<BTreeMap<String, i16>, Error> {
+        let answer = self.ask_any("ApiVersions", 3, &api_versions()).await?;
+        accepted("ApiVersions", answer.error_code)?;
+        let levels = answer.finalized_features.iter().map(|one| (one.name.to_string(), one.max_version_level));
+        Ok(levels.collect())
+    }
+
+    /// Raises every feature to the highest level that all nodes know, as `kafka-features upgrade` does after the last of them
+    /// was upgraded. `kraft.version` stays: it is about controllers that come and go.
+    pub(crate) async fn take_up_features(&self) -> Result<(), Error> {
+        const METADATA: &str = "metadata.version";
+        const UPGRADE: i8 = 1;
+        let answer = self.ask_any("ApiVersions", 3, &api_versions()).await?;
+        let supported = answer.supported_features.iter().map(|one| (one.name.to_string(), one.max_version));
+        let mut wanted: BTreeMap<String, i16> = supported.filter(|(name, _)| name != "kraft.version").collect();
+        // The levels of all others suppose that of the metadata.
+        let first = wanted.remove_entry(METADATA).into_iter().collect();
+        for levels in [first, wanted] {
+            let updates = levels.into_iter().map(|(feature, level)| {
+                let update = FeatureUpdateKey::default().with_feature(text(&feature)).with_max_version_level(level);
+                update.with_upgrade_type(UPGRADE)
+            });
+            let request =
+                UpdateFeaturesRequest::default().with_feature_updates(updates.collect()).with_timeout_ms(20_000);
+            let answer = self.ask_controller("UpdateFeatures", 1, &request).await?;
+            accepted_or("UpdateFeatures", answer.error_code, answer.error_message.as_ref())?;
+            for updated in answer.results {
+                accepted_or("UpdateFeatures", updated.error_code, updated.error_message.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn api_versions() -> ApiVersionsRequest {
+    ApiVersionsRequest::default().with_client_software_name(text("tests")).with_client_software_version(text("1"))
 }
 
 /// The id of the leader of the controllers' quorum, as a broker knows it.

@@ -115,16 +115,12 @@ async fn played(row: &Row, run: Run) -> (Verdict, Outcome) {
     let not_run = |reason: &str| {
         (Verdict::NotRun, Outcome { problems: vec![format!("not run: {reason}")], ..Outcome::default() })
     };
-    let play = match row.play {
-        Ok(play) => play,
-        Err(reason) => return not_run(reason),
-    };
     let run = match row.run(&run) {
         Ok(run) => run,
         Err(reason) => return not_run(&reason),
     };
     let stage = tokio::task::LocalSet::new();
-    let played = stage.spawn_local(play(run));
+    let played = stage.spawn_local((row.play)(run));
     match stage.run_until(played).await {
         Ok(outcome) if outcome.problems.is_empty() => (Verdict::Passed, outcome),
         Ok(outcome) => (Verdict::Failed, outcome),

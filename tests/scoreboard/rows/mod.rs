@@ -10,6 +10,7 @@ mod replicas;
 mod rights;
 mod steady;
 mod topic;
+mod upgrade;
 
 use std::pin::Pin;
 
@@ -29,7 +30,7 @@ pub(crate) struct Row {
     pub(crate) needs: &'static [&'static str],
     /// The classes it is played with, as far as the binary has them; empty for all.
     pub(crate) classes: &'static [&'static str],
-    pub(crate) play: Result<Play, &'static str>,
+    pub(crate) play: Play,
 }
 
 impl Row {
@@ -51,7 +52,7 @@ macro_rules! play {
 }
 
 const fn row(id: &'static str, fault: &'static str, play: Play) -> Row {
-    Row { id, fault, needs: &[], classes: &[], play: Ok(play) }
+    Row { id, fault, needs: &[], classes: &[], play }
 }
 
 impl Row {
@@ -69,11 +70,6 @@ impl Row {
     const fn with(self, classes: &'static [&'static str]) -> Self {
         Self { classes, ..self }
     }
-}
-
-/// A row that cannot be played here, with the reason.
-const fn not_played(id: &'static str, fault: &'static str, reason: &'static str) -> Row {
-    Row { id, fault, needs: &[], classes: &[], play: Err(reason) }
 }
 
 /// All rows.
@@ -112,7 +108,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("S30", "transactions committed, aborted, left open", play!(auditor::transactions)).of(&["transactional"]),
     row("S31", "reassignment of all partitions", play!(replicas::reassigned)),
     row("S32", "controllers: leader, then majority 60 s killed", play!(replicas::controllers)),
-    not_played("S33", "rolling upgrade 3.9 → 4.x", "the harness has one version of Kafka"),
+    row("S33", "rolling upgrade 3.9.2 → 4.3.1", play!(upgrade::rolling)),
     row("S34", "two auditors of one lineage", play!(auditor::two_at_once)),
     row("S35", "disk full under SQLite 60 s", play!(disks::disk_full)),
     row("S36", "10⁵ foreign records of hostile sizes", play!(topic::garbage)),
