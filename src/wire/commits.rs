@@ -7,6 +7,7 @@ use futures_util::stream;
 
 use super::api::error;
 use super::api::offset_fetch::{GroupCommits, MANY_GROUPS_FROM, OffsetFetch, Topic};
+use super::matched::{matched, texts};
 use super::topic_names::TopicNames;
 use super::turn::Turn;
 use crate::clock::Clock;
@@ -55,27 +56,20 @@ async fn chunk_commits(
     groups: &[GroupId],
     names: &TopicNames,
 ) -> Vec<(GroupId, Timestamp, Reading<Commits>)> {
-    let request = OffsetFetch { ids: groups.iter().map(|id| id.as_str().to_owned()).collect() };
     let at = clock.wall();
-    let answer = turn.ask(broker, &request).await;
-    let mut answers: Vec<GroupCommits> = match answer {
-        Ok(answers) => answers,
-        Err(why) => return groups.iter().map(|id| (id.clone(), at, Reading::Missing(why))).collect(),
-    };
+    let answer = turn.ask(broker, &OffsetFetch { ids: texts(groups) }).await.map(|answers| named(groups, answers));
+    let readings = matched(broker, groups, answer, |answer| group_commits(answer, names));
+    readings.into_iter().map(|(id, reading)| (id, at, reading)).collect()
+}
+
+/// Before version 8 the answer does not repeat the one group that was asked for.
+fn named(groups: &[GroupId], mut answers: Vec<GroupCommits>) -> Vec<GroupCommits> {
     if let ([id], [answer]) = (groups, answers.as_mut_slice())
         && answer.id.is_empty()
     {
-        // Before version 8 the answer does not repeat the group.
         answer.id = id.as_str().to_owned();
     }
-    let mut answers: BTreeMap<String, GroupCommits> =
-        answers.into_iter().map(|answer| (answer.id.clone(), answer)).collect();
-    let commits = groups.iter().map(|id| {
-        let answer = answers.remove(id.as_str());
-        let reading = answer.map_or(Reading::Missing(Missing::Garbled(broker)), |answer| group_commits(answer, names));
-        (id.clone(), at, reading)
-    });
-    commits.collect()
+    answers
 }
 
 fn group_commits(answer: GroupCommits, names: &TopicNames) -> Reading<Commits> {

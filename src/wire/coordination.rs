@@ -7,6 +7,7 @@ use futures_util::stream;
 
 use super::api::error;
 use super::api::find_coordinator::{Coordinated, FindCoordinator, Found, MANY_KEYS_FROM};
+use super::matched::matched;
 use super::turn::Turn;
 use crate::model::{BrokerId, Missing, Reading};
 
@@ -33,32 +34,23 @@ pub(crate) async fn coordinators(
     let answers: Vec<_> = stream::iter(requests).buffered(in_flight).collect().await;
     let mut coordinators = BTreeMap::new();
     for (chunk, answer) in answers {
-        coordinators.extend(matched(broker, chunk, answer));
+        let answer = answer.map(|answers| named(chunk, answers));
+        coordinators.extend(matched(broker, chunk, answer, coordinator));
     }
     Ok(coordinators)
 }
 
-/// Each key with its own answer.
-fn matched(broker: BrokerId, keys: &[String], answer: Result<Vec<Found>, Missing>) -> Vec<(String, Reading<BrokerId>)> {
-    let mut answers = match answer {
-        Ok(answers) => answers,
-        Err(why) => return keys.iter().map(|key| (key.clone(), Reading::Missing(why))).collect(),
-    };
+/// Before version 4 the answer does not repeat the one key that was asked for.
+fn named(keys: &[String], mut answers: Vec<Found>) -> Vec<Found> {
     if let ([key], [answer]) = (keys, answers.as_mut_slice())
         && answer.key.is_empty()
     {
-        // Before version 4 the answer does not repeat the key.
         answer.key.clone_from(key);
     }
-    let answers: BTreeMap<_, _> = answers.into_iter().map(|answer| (answer.key.clone(), answer)).collect();
-    let readings = keys.iter().map(|key| {
-        let reading = answers.get(key).map_or(Reading::Missing(Missing::Garbled(broker)), coordinator);
-        (key.clone(), reading)
-    });
-    readings.collect()
+    answers
 }
 
-fn coordinator(answer: &Found) -> Reading<BrokerId> {
+fn coordinator(answer: Found) -> Reading<BrokerId> {
     match error::missing(answer.error_code) {
         Some(why) => Reading::Missing(why),
         None if answer.node < 0 => Reading::Missing(Missing::CoordinatorMoving),
@@ -81,10 +73,14 @@ mod tests {
             Reading::Missing(Missing::Garbled(BrokerId(9))),
             Reading::Missing(Missing::CoordinatorMoving),
         ];
-        let readings: Vec<_> =
-            matched(BrokerId(9), &keys, Ok(answer)).into_iter().map(|(_, reading)| reading).collect();
-        assert_eq!(readings, want);
-        let alone = matched(BrokerId(9), keys.get(..1).expect("there are four"), Ok(vec![found("", 3, 0)]));
-        assert_eq!(alone, [("a".to_owned(), Reading::Read(BrokerId(3)))], "before version 4");
+        let read = |keys: &[String], answers| {
+            let readings = matched(BrokerId(9), keys, Ok(named(keys, answers)), coordinator);
+            readings.into_iter().map(|(_, reading)| reading).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&keys, answer), want);
+        let one = keys.get(..1).expect("there are four");
+        assert_eq!(read(one, vec![found("", 3, 0)]), [Reading::Read(BrokerId(3))], "before version 4");
+        let unnamed = read(&keys, vec![found("", 3, 0)]);
+        assert_eq!(unnamed, [Reading::Missing(Missing::Garbled(BrokerId(9))); 4], "of four it is nobody's");
     }
 }

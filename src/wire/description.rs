@@ -11,6 +11,7 @@ use super::api::describe_groups::{DescribeGroups, Described, DescribedMember};
 use super::api::error;
 use super::api::share_group_describe::ShareGroupDescribe;
 use super::api::streams_group_describe::{StreamsDescribed, StreamsGroupDescribe};
+use super::matched::{matched, texts};
 use super::topology::Topology;
 use super::turn::Turn;
 use crate::model::{
@@ -131,31 +132,6 @@ fn by_partition(group: StreamsDescribed, topology: &Topology) -> Described {
     });
     let members = members.collect();
     Described { error_code: group.error_code, id: group.id, state: group.state, members }
-}
-
-fn texts(groups: &[GroupId]) -> Vec<String> {
-    groups.iter().map(|id| id.as_str().to_owned()).collect()
-}
-
-/// Each group with its own answer.
-fn matched(
-    broker: BrokerId,
-    groups: &[GroupId],
-    answer: Result<Vec<Described>, Missing>,
-    read: impl Fn(Described) -> Description,
-) -> Vec<(GroupId, Description)> {
-    let (mut answers, absent) = match answer {
-        Ok(answers) => {
-            let by_id = answers.into_iter().map(|described| (described.id.clone(), described));
-            (by_id.collect::<BTreeMap<_, _>>(), Missing::Garbled(broker))
-        }
-        Err(why) => (BTreeMap::new(), why),
-    };
-    let readings = groups.iter().map(|id| {
-        let reading = answers.remove(id.as_str()).map_or(Reading::Missing(absent), &read);
-        (id.clone(), reading)
-    });
-    readings.collect()
 }
 
 fn description(described: Described) -> Description {

@@ -20,6 +20,7 @@ mod group_list;
 mod groups;
 mod hedge;
 mod hidden;
+mod matched;
 mod options;
 mod poll;
 mod pool;

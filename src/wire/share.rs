@@ -10,6 +10,7 @@ use futures_util::stream;
 
 use super::api::describe_share_group_offsets::{DescribeShareGroupOffsets, ShareGroupOffsets};
 use super::api::error;
+use super::matched::{matched, texts};
 use super::turn::Turn;
 use crate::clock::Clock;
 use crate::model::{
@@ -33,33 +34,15 @@ pub(crate) async fn share_offsets(
     let mut requests = Vec::new();
     for chunk in groups.chunks(PER_REQUEST) {
         requests.push(async move {
-            let request = DescribeShareGroupOffsets { ids: chunk.iter().map(|id| id.as_str().to_owned()).collect() };
+            let request = DescribeShareGroupOffsets { ids: texts(chunk) };
             let at = clock.wall();
             let answer = turn.ask(broker, &request).await;
-            matched(broker, chunk, answer).map(|(id, reading)| (id, at, reading)).collect::<Vec<_>>()
+            let readings = matched(broker, chunk, answer, offsets).into_iter();
+            readings.map(|(id, reading)| (id, at, reading)).collect::<Vec<_>>()
         });
     }
     let answers: Vec<_> = stream::iter(requests).buffered(IN_FLIGHT).collect().await;
     answers.concat()
-}
-
-/// Each group with its own answer.
-fn matched(
-    broker: BrokerId,
-    groups: &[GroupId],
-    answer: Result<Vec<ShareGroupOffsets>, Missing>,
-) -> impl Iterator<Item = (GroupId, Reading<ShareOffsets>)> {
-    let (mut answers, absent) = match answer {
-        Ok(answers) => {
-            let by_id = answers.into_iter().map(|answer| (answer.id.clone(), answer));
-            (by_id.collect::<BTreeMap<_, _>>(), Missing::Garbled(broker))
-        }
-        Err(why) => (BTreeMap::new(), why),
-    };
-    groups.iter().map(move |id| {
-        let reading = answers.remove(id.as_str()).map_or(Reading::Missing(absent), offsets);
-        (id.clone(), reading)
-    })
 }
 
 fn offsets(answer: ShareGroupOffsets) -> Reading<ShareOffsets> {
@@ -105,7 +88,8 @@ mod tests {
             (TopicPartition::new("t", 3), Reading::Missing(Missing::CoordinatorMoving)),
         ];
         let groups = [GroupId::from("s"), GroupId::from("unnamed")];
-        let readings: Vec<_> = matched(BrokerId(1), &groups, Ok(vec![answer])).map(|(_, reading)| reading).collect();
+        let readings: Vec<_> =
+            matched(BrokerId(1), &groups, Ok(vec![answer]), offsets).into_iter().map(|(_, reading)| reading).collect();
         let garbled = Reading::Missing(Missing::Garbled(BrokerId(1)));
         assert_eq!(readings, [Reading::Read(want.into_iter().collect()), garbled]);
         let refused = ShareGroupOffsets { error_code: 30, ..ShareGroupOffsets::default() };

@@ -16,6 +16,7 @@ use crate::wire::api::error;
 use crate::wire::api::find_coordinator::Coordinated;
 use crate::wire::api::list_transactions::{ListTransactions, Transactions};
 use crate::wire::coordination::coordinators;
+use crate::wire::matched::matched;
 
 /// The states in which a transaction may hold the last stable offset back.
 const OPEN: &[&str] = &["Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"];
@@ -75,7 +76,7 @@ impl Surveyor {
 impl Survey<'_> {
     async fn describe(&self, broker: BrokerId, ids: Vec<String>) -> Vec<(String, Reading<Transaction>)> {
         let answer = self.turn.ask(broker, &DescribeTransactions { ids: ids.clone() }).await;
-        transactions(broker, ids, answer)
+        matched(broker, &ids, answer, transaction)
     }
 
     async fn coordinators(&self, ids: &[String]) -> BTreeMap<String, Reading<BrokerId>> {
@@ -102,25 +103,6 @@ fn open_transactions(answer: Result<Transactions, Missing>) -> Reading<Vec<OpenT
             open.collect()
         }),
     }
-}
-
-fn transactions(
-    broker: BrokerId,
-    ids: Vec<String>,
-    answer: Result<Vec<DescribedTransaction>, Missing>,
-) -> Vec<(String, Reading<Transaction>)> {
-    let (mut answers, absent) = match answer {
-        Ok(answers) => {
-            let by_id = answers.into_iter().map(|answer| (answer.id.clone(), answer));
-            (by_id.collect::<BTreeMap<_, _>>(), Missing::Garbled(broker))
-        }
-        Err(why) => (BTreeMap::new(), why),
-    };
-    let readings = ids.into_iter().map(|id| {
-        let reading = answers.remove(&id).map_or(Reading::Missing(absent), transaction);
-        (id, reading)
-    });
-    readings.collect()
 }
 
 fn transaction(answer: DescribedTransaction) -> Reading<Transaction> {
@@ -170,14 +152,14 @@ mod tests {
             topics: vec![("t".to_owned(), vec![2])],
             ..DescribedTransaction::default()
         };
-        let answers = transactions(BrokerId(1), ids.clone(), Ok(vec![described("a", 0), described("b", 105)]));
+        let answers = matched(BrokerId(1), &ids, Ok(vec![described("a", 0), described("b", 105)]), transaction);
         let read = |index: usize| answers.get(index).expect("each has its answer").1.clone();
         let a = read(0).value().expect("it was answered");
         assert_eq!((a.started, a.partitions), (None, vec![TopicPartition::new("t", 2)]));
         assert_eq!(read(1), Reading::Missing(Missing::KafkaError(105)), "TRANSACTIONAL_ID_NOT_FOUND");
         assert_eq!(read(2), Reading::Missing(Missing::Garbled(BrokerId(1))));
         let hung = Missing::TimedOut(BrokerId(1));
-        let answers = transactions(BrokerId(1), ids, Err(hung));
+        let answers = matched(BrokerId(1), &ids, Err(hung), transaction);
         assert!(answers.iter().all(|(_, reading)| *reading == Reading::Missing(hung)));
     }
 }
