@@ -20,29 +20,42 @@ impl Request for ConsumerGroupDescribe {
     type Response = Vec<Described>;
 
     fn write(&self, _version: i16, to: &mut Writer) {
-        to.array(&self.ids, |to, id| to.string(id));
-        to.bool(false); // include_authorized_operations
-        to.tags();
+        write_ids(&self.ids, to);
     }
 
     fn read(version: i16, from: &mut Reader<'_>) -> Result<Vec<Described>, Malformed> {
-        from.i32()?; // throttle_time_ms
-        let groups = from.array(20, |from| {
-            let error_code = from.i16()?;
-            from.skip_string()?; // error_message
-            let id = from.string()?;
-            let state = from.string()?;
-            from.i32()?; // group_epoch
-            from.i32()?; // assignment_epoch
-            from.skip_string()?; // assignor_name
-            let members = from.array(14, |from| member(version, from))?;
-            from.i32()?; // authorized_operations
-            from.tags()?;
-            Ok(Described { error_code, id, state, members })
-        })?;
-        from.tags()?;
-        Ok(groups)
+        groups(from, 14, |from| member(version, from))
     }
+}
+
+/// The request of every API that describes the groups of one type: their ids.
+pub(super) fn write_ids(ids: &[String], to: &mut Writer) {
+    to.array(ids, |to, id| to.string(id));
+    to.bool(false); // include_authorized_operations
+    to.tags();
+}
+
+/// The answer of the types whose members own partitions; a member takes `least` bytes or more.
+pub(super) fn groups(
+    from: &mut Reader<'_>,
+    least: u64,
+    member: impl Fn(&mut Reader<'_>) -> Result<DescribedMember, Malformed>,
+) -> Result<Vec<Described>, Malformed> {
+    from.i32()?; // throttle_time_ms
+    let groups = from.array(20, |from| {
+        let error_code = from.i16()?;
+        from.skip_string()?; // error_message
+        let (id, state) = (from.string()?, from.string()?);
+        from.i32()?; // group_epoch
+        from.i32()?; // assignment_epoch
+        from.skip_string()?; // assignor_name
+        let members = from.array(least, &member)?;
+        from.i32()?; // authorized_operations
+        from.tags()?;
+        Ok(Described { error_code, id, state, members })
+    })?;
+    from.tags()?;
+    Ok(groups)
 }
 
 fn member(version: i16, from: &mut Reader<'_>) -> Result<DescribedMember, Malformed> {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::Request;
-use super::consumer_group_describe::assignment;
+use super::consumer_group_describe::{assignment, groups, write_ids};
 use super::describe_groups::{Described, DescribedMember};
 use crate::wire::codec::{Malformed, Reader, Writer};
 
@@ -21,27 +21,11 @@ impl Request for ShareGroupDescribe {
     type Response = Vec<Described>;
 
     fn write(&self, _version: i16, to: &mut Writer) {
-        to.array(&self.ids, |to, id| to.string(id));
-        to.bool(false); // include_authorized_operations
-        to.tags();
+        write_ids(&self.ids, to);
     }
 
     fn read(_version: i16, from: &mut Reader<'_>) -> Result<Vec<Described>, Malformed> {
-        from.i32()?; // throttle_time_ms
-        let groups = from.array(20, |from| {
-            let error_code = from.i16()?;
-            from.skip_string()?; // error_message
-            let (id, state) = (from.string()?, from.string()?);
-            from.i32()?; // group_epoch
-            from.i32()?; // assignment_epoch
-            from.skip_string()?; // assignor_name
-            let members = from.array(12, member)?;
-            from.i32()?; // authorized_operations
-            from.tags()?;
-            Ok(Described { error_code, id, state, members })
-        })?;
-        from.tags()?;
-        Ok(groups)
+        groups(from, 12, member)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::consumer_group_describe::write_ids;
 use super::describe_groups::DescribedMember;
 use super::{ByTopic, Request};
 use crate::wire::codec::{Malformed, Reader, Writer};
@@ -47,9 +48,7 @@ impl Request for StreamsGroupDescribe {
     type Response = Vec<StreamsDescribed>;
 
     fn write(&self, _version: i16, to: &mut Writer) {
-        to.array(&self.ids, |to, id| to.string(id));
-        to.bool(false); // include_authorized_operations
-        to.tags();
+        write_ids(&self.ids, to);
     }
 
     fn read(_version: i16, from: &mut Reader<'_>) -> Result<Self::Response, Malformed> {
