@@ -83,12 +83,16 @@ pub(crate) fn drafts(observation: &Observation, tools: Tools<'_>, drafts: &mut V
 /// How many readings in a row make a gap worth telling; nothing for what is told by another finding or passes by itself.
 fn readings_before_told(why: Missing) -> Option<u8> {
     match why {
-        Missing::TopicNotAuthorized | Missing::GroupNotAuthorized | Missing::ClusterNotAuthorized => Some(1),
+        Missing::TopicNotAuthorized
+        | Missing::GroupNotAuthorized
+        | Missing::ClusterNotAuthorized
+        | Missing::TransactionNotAuthorized => Some(1),
         Missing::Unreachable(_)
         | Missing::TimedOut(_)
         | Missing::Garbled(_)
         | Missing::KafkaError(_)
         | Missing::Unsupported
+        | Missing::Throttled
         | Missing::ClusterUnreachable => Some(2),
         // Elections, and coordinators that load their commits, end by themselves within some turns; if not, it is told.
         Missing::LeaderMoving | Missing::OffsetNotAvailable | Missing::CoordinatorMoving | Missing::NotAsked => Some(5),
@@ -106,11 +110,13 @@ fn broker_of(why: Missing) -> Option<BrokerId> {
         | Missing::TopicNotAuthorized
         | Missing::GroupNotAuthorized
         | Missing::ClusterNotAuthorized
+        | Missing::TransactionNotAuthorized
         | Missing::Unsupported
         | Missing::ClusterUnreachable
         | Missing::KafkaError(_)
         | Missing::NotAsked
         | Missing::TopicNotInMetadata
+        | Missing::Throttled
         | Missing::Unconfirmed => None,
     }
 }
@@ -164,6 +170,14 @@ fn blind(observation: &Observation, why: Missing, hidden: &Hidden, readings: u8,
             "Grant our principal DESCRIBE and DESCRIBE_CONFIGS on the cluster: kafka-acls.sh --add --allow-principal User:… --operation Describe --operation DescribeConfigs --cluster.",
             vec![tools.plain("kafka-acls.sh", "--list --cluster")],
         ),
+        Missing::TransactionNotAuthorized => (
+            "Grant our principal DESCRIBE on these transactional ids: kafka-acls.sh --add --allow-principal User:… --operation Describe --transactional-id '*'.",
+            vec![tools.plain("kafka-acls.sh", "--list --transactional-id '*'")],
+        ),
+        Missing::Throttled => (
+            "Raise or take out poll.max_requests_per_second, make poll.every and poll.deadline longer, or raise the request quota of our principal in Kafka.",
+            vec![tools.plain("kafka-configs.sh", "--describe --entity-type users")],
+        ),
         Missing::Unreachable(_)
         | Missing::TimedOut(_)
         | Missing::Garbled(_)
@@ -197,6 +211,8 @@ fn blind(observation: &Observation, why: Missing, hidden: &Hidden, readings: u8,
             | Missing::TopicNotAuthorized
             | Missing::GroupNotAuthorized
             | Missing::ClusterNotAuthorized
+            | Missing::TransactionNotAuthorized
+            | Missing::Throttled
             | Missing::Unsupported
             | Missing::NotAsked
             | Missing::TopicNotInMetadata

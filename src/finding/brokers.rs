@@ -20,6 +20,8 @@ pub(crate) fn is_silence(why: Missing) -> bool {
         | Missing::TopicNotAuthorized
         | Missing::GroupNotAuthorized
         | Missing::ClusterNotAuthorized
+        | Missing::TransactionNotAuthorized
+        | Missing::Throttled
         | Missing::Unsupported
         | Missing::ClusterUnreachable
         | Missing::KafkaError(_)

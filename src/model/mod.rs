@@ -2,6 +2,7 @@
 
 pub mod group;
 pub mod ids;
+mod kafka_error;
 pub mod offset;
 pub mod properties;
 pub mod reading;
@@ -13,6 +14,7 @@ pub mod topology;
 
 pub use group::{ConsumerGroup, GroupState, GroupType, Member, ShareOffset};
 pub use ids::{BrokerId, ClusterName, GroupId, MemberId, PartitionId, TopicId, TopicName, TopicPartition};
+pub use kafka_error::kafka_error_name;
 pub use offset::{CommittedOffset, EpochEnd, LeaderEpoch, Offset, Watermarks};
 pub use properties::{Properties, Secret};
 pub use reading::{Missing, Reading};

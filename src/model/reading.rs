@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ids::BrokerId;
+use super::kafka_error::kafka_error_name;
 
 /// Like `Option`, but the absence carries its reason. Absence is never turned into 0 and never into "gone".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub enum Missing {
     GroupNotAuthorized,
     /// Our principal may not: DESCRIBE (or `DESCRIBE_CONFIGS`) on the cluster is to be granted.
     ClusterNotAuthorized,
+    /// Our principal may not: DESCRIBE on the transactional id is to be granted.
+    TransactionNotAuthorized,
     /// This broker does not offer the API.
     Unsupported,
     /// No broker answered at all.
@@ -50,6 +53,8 @@ pub enum Missing {
     NotAsked,
     /// The topic was not in the metadata of this turn.
     TopicNotInMetadata,
+    /// It was not asked for in this turn: the broker wanted to be left alone, or our own limit of requests was reached.
+    Throttled,
     /// Two sources disagree, and the second read that decides is still to come.
     Unconfirmed,
 }
@@ -68,12 +73,14 @@ impl Missing {
             Self::TopicNotAuthorized => "topic_not_authorized",
             Self::GroupNotAuthorized => "group_not_authorized",
             Self::ClusterNotAuthorized => "cluster_not_authorized",
+            Self::TransactionNotAuthorized => "transaction_not_authorized",
             Self::Unsupported => "unsupported",
             Self::ClusterUnreachable => "cluster_unreachable",
             Self::KafkaError(_) => "kafka_error",
             Self::Garbled(_) => "garbled",
             Self::NotAsked => "not_asked",
             Self::TopicNotInMetadata => "topic_not_in_metadata",
+            Self::Throttled => "throttled",
             Self::Unconfirmed => "unconfirmed",
         }
     }
@@ -81,7 +88,13 @@ impl Missing {
     /// True when our own permissions are the reason: an operator must grant something.
     #[must_use]
     pub fn is_authorization(self) -> bool {
-        matches!(self, Self::TopicNotAuthorized | Self::GroupNotAuthorized | Self::ClusterNotAuthorized)
+        matches!(
+            self,
+            Self::TopicNotAuthorized
+                | Self::GroupNotAuthorized
+                | Self::ClusterNotAuthorized
+                | Self::TransactionNotAuthorized
+        )
     }
 }
 
@@ -97,12 +110,17 @@ impl fmt::Display for Missing {
             Self::TopicNotAuthorized => f.write_str("not authorized: grant DESCRIBE on the topic"),
             Self::GroupNotAuthorized => f.write_str("not authorized: grant DESCRIBE on the group"),
             Self::ClusterNotAuthorized => f.write_str("not authorized: grant DESCRIBE on the cluster"),
+            Self::TransactionNotAuthorized => f.write_str("not authorized: grant DESCRIBE on the transactional id"),
             Self::Unsupported => f.write_str("not supported by this broker"),
             Self::ClusterUnreachable => f.write_str("no broker of the cluster answers"),
-            Self::KafkaError(code) => write!(f, "Kafka answered error {code}"),
+            Self::KafkaError(code) => match kafka_error_name(*code) {
+                Some(name) => write!(f, "Kafka answered {name} ({code})"),
+                None => write!(f, "Kafka answered error {code}"),
+            },
             Self::Garbled(broker) => write!(f, "broker {broker} answered what cannot be decoded"),
             Self::NotAsked => f.write_str("not read yet"),
             Self::TopicNotInMetadata => f.write_str("the topic is not in the metadata"),
+            Self::Throttled => f.write_str("not asked: the broker or poll.max_requests_per_second left no time for it"),
             Self::Unconfirmed => f.write_str("two reads disagree, a further one decides"),
         }
     }

@@ -35,12 +35,14 @@ fn leader_is_silent(why: Missing) -> bool {
         | Missing::Garbled(_)
         | Missing::ClusterUnreachable
         | Missing::TopicNotAuthorized
-        | Missing::ClusterNotAuthorized => true,
+        | Missing::ClusterNotAuthorized
+        | Missing::Throttled => true,
         Missing::NoLeader
         | Missing::LeaderMoving
         | Missing::OffsetNotAvailable
         | Missing::CoordinatorMoving
         | Missing::GroupNotAuthorized
+        | Missing::TransactionNotAuthorized
         | Missing::Unsupported
         | Missing::KafkaError(_)
         | Missing::NotAsked

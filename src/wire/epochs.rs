@@ -35,7 +35,8 @@ impl Poll<'_> {
             let is_pending = |reading: &Reading<EpochEnd>| reading.missing().is_some_and(is_passing);
             let pending = wanted.iter().filter(|question| ends.get(*question).is_none_or(is_pending));
             let pending: Vec<_> = pending.cloned().collect();
-            if pending.is_empty() || (retry > 0 && !self.refresh(retry).await) {
+            let reasons: Vec<_> = pending.iter().filter_map(|question| ends.get(question)?.missing()).collect();
+            if pending.is_empty() || (retry > 0 && !self.again(retry, reasons).await) {
                 break;
             }
             ends.extend(self.attempt_epoch_ends(pending).await);

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::api::error::{Retry, retry};
 use super::api::metadata::Metadata;
 use super::gaps::Gaps;
 use super::hedge::{self, Source};
@@ -31,11 +32,21 @@ pub(crate) struct Poll<'a> {
 }
 
 impl Poll<'_> {
+    /// Waits a little before asking again for what is missing for these reasons, and reads the metadata again where one
+    /// of them wants it; false when there is no time for another attempt.
+    pub(crate) async fn again(&mut self, attempt: u32, reasons: impl IntoIterator<Item = Missing>) -> bool {
+        if reasons.into_iter().any(|why| retry(why) == Some(Retry::AfterMetadata)) {
+            self.refresh(attempt).await
+        } else {
+            self.turn.pause(attempt).await
+        }
+    }
+
     /// Waits a little and reads the metadata again, for another attempt; false when there is no time for one.
     ///
     /// Of the fresh metadata only later terms are taken over: the topics of a reading stay those it began with.
-    pub(crate) async fn refresh(&mut self, retry: u32) -> bool {
-        if !self.turn.pause(retry).await {
+    async fn refresh(&mut self, attempt: u32) -> bool {
+        if !self.turn.pause(attempt).await {
             return false;
         }
         let others = self.turn.brokers().into_iter().map(Source::Broker).filter(|other| *other != self.source);
@@ -73,6 +84,8 @@ impl Poll<'_> {
             | Missing::TopicNotAuthorized
             | Missing::GroupNotAuthorized
             | Missing::ClusterNotAuthorized
+            | Missing::TransactionNotAuthorized
+            | Missing::Throttled
             | Missing::Unsupported
             | Missing::ClusterUnreachable
             | Missing::KafkaError(_)

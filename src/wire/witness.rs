@@ -211,6 +211,8 @@ fn is_worth_another_ask<T>(reading: &Reading<T>) -> bool {
         | Missing::TopicNotAuthorized
         | Missing::GroupNotAuthorized
         | Missing::ClusterNotAuthorized
+        | Missing::TransactionNotAuthorized
+        | Missing::Throttled
         | Missing::Unsupported
         | Missing::ClusterUnreachable
         | Missing::KafkaError(_)
