@@ -119,6 +119,7 @@ pub(crate) fn wire_options(config: &ClusterConfig) -> wire::Options {
         request_timeout: config.poll.request_timeout,
         connect_timeout: config.poll.request_timeout,
         poll_deadline: config.poll.deadline,
+        max_requests_per_second: config.poll.max_requests_per_second,
         hedge_after: config.poll.request_timeout.min(Duration::from_secs(1)) / 2,
         ..wire::Options::default()
     }

@@ -79,6 +79,8 @@ pub struct PollConfig {
     pub deadline: Duration,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// Requests of its turns in any second, over all brokers; 0 for any number.
+    pub max_requests_per_second: u32,
 }
 
 /// Include and exclude patterns.

@@ -35,6 +35,9 @@ impl Values<'_> {
     fn flag(&self, name: &str) -> bool {
         self.value(name).and_then(|value| value.as_bool()).unwrap_or(false)
     }
+    fn count(&self, name: &str) -> u32 {
+        self.value(name).and_then(|value| value.as_integer()?.try_into().ok()).unwrap_or(0)
+    }
     fn share(&self, name: &str) -> f64 {
         self.value(name).as_ref().and_then(value::number).unwrap_or(0.999)
     }
@@ -97,7 +100,12 @@ fn cluster(values: &Values<'_>) -> ClusterConfig {
     ClusterConfig {
         name: values.text("name").unwrap_or_default(),
         kafka: values.entry.kafka.clone(),
-        poll: PollConfig { every, deadline, request_timeout },
+        poll: PollConfig {
+            every,
+            deadline,
+            request_timeout,
+            max_requests_per_second: values.count("poll.max_requests_per_second"),
+        },
         topics: Selection { include: values.patterns("topics.include"), exclude: values.patterns("topics.exclude") },
         groups: Selection { include: values.patterns("groups.include"), exclude: values.patterns("groups.exclude") },
         window: values.duration("groups.window").unwrap_or_default(),

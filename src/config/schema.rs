@@ -61,7 +61,7 @@ const fn key(
     Key { section, name, kind, default, doc }
 }
 
-use Kind::{Address, Duration, Flag, List, Objective, Patterns, Rate, Secret, Severity, Text};
+use Kind::{Address, Count, Duration, Flag, List, Objective, Patterns, Rate, Secret, Severity, Text};
 use Section::{Alert, Cluster, Receiver, Server, Storage};
 
 /// All keys, in the order of the reference.
@@ -85,6 +85,13 @@ pub(crate) const KEYS: &[Key] = &[
         Duration,
         None,
         "How long a broker may take to answer one request; default: poll.every, at least 1500ms and at most 3s.",
+    ),
+    key(
+        Cluster,
+        "poll.max_requests_per_second",
+        Count,
+        Some("0"),
+        "How many requests all brokers of the cluster together get in any second; 0: as many as a turn needs. Too few make turns incomplete.",
     ),
     key(Cluster, "topics.include", Patterns, Some("[]"), "Only topics that match one of these are read; empty: all."),
     key(Cluster, "topics.exclude", Patterns, Some("[]"), "Topics that match one of these are not read."),

@@ -177,3 +177,22 @@ fn every_default_is_of_its_kind() {
         assert!(key.kind.accepts(&table["value"]), "{}.{}", key.section.name(), key.name);
     }
 }
+
+#[test]
+fn a_limit_of_requests_is_a_whole_number() {
+    let of = |value: &str| {
+        let text = format!("[[cluster]]\nname = \"main\"\n{value}\n[cluster.kafka]\n\"bootstrap.servers\" = \"b:1\"");
+        parse(&text, &BTreeMap::new()).map(|config| config.clusters[0].poll.max_requests_per_second)
+    };
+    for (text, want) in [("", 0), ("poll.max_requests_per_second = 0", 0), ("poll.max_requests_per_second = 50", 50)] {
+        assert_eq!(of(text), Ok(want), "{text}");
+    }
+    for text in ["-1", "2.5", "10001", "\"50\""] {
+        let problems = of(&format!("poll.max_requests_per_second = {text}")).expect_err(text);
+        assert!(problems.0[0].contains("poll.max_requests_per_second: must be a whole number"), "{problems}");
+    }
+    let set = environment(&[("KUSTODY__CLUSTER__MAIN__POLL__MAX_REQUESTS_PER_SECOND", "7")]);
+    let text = "[[cluster]]\nname = \"main\"\n[cluster.kafka]\n\"bootstrap.servers\" = \"b:1\"";
+    let config = parse(text, &set).expect("it is good");
+    assert_eq!(config.clusters[0].poll.max_requests_per_second, 7);
+}

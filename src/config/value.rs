@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Flag,
     /// A number above 0.
     Rate,
+    /// A whole number.
+    Count,
     /// A share of records that is to be good.
     Objective,
     /// A list of texts.
@@ -38,6 +40,7 @@ impl Kind {
             Self::Duration => "a duration such as \"15s\" (ms, s, m, h, d)",
             Self::Flag => "true or false",
             Self::Rate => "a number above 0",
+            Self::Count => "a whole number from 0 to 10000",
             // Below 1 - 1 / 14.4 not even all records bad would burn the budget 14.4 times as fast as allowed.
             Self::Objective => "a share from 0.94 to below 1, such as 0.999 for 99.9 %",
             Self::List => "a list of texts",
@@ -52,6 +55,7 @@ impl Kind {
         match self {
             Self::Flag => text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Boolean),
             Self::Rate | Self::Objective => text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Float),
+            Self::Count => text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer),
             Self::List | Self::Patterns => list(),
             Self::Text | Self::Address | Self::Duration | Self::Severity | Self::Secret => {
                 Value::String(text.to_owned())
@@ -67,6 +71,7 @@ impl Kind {
             Self::Duration => value.as_str().and_then(duration).is_some(),
             Self::Flag => value.is_bool(),
             Self::Rate => number(value).is_some_and(|rate| rate > 0.0 && rate.is_finite()),
+            Self::Count => value.as_integer().is_some_and(|count| (0..=10_000).contains(&count)),
             Self::Objective => number(value).is_some_and(|share| (0.94..1.0).contains(&share)),
             Self::List => texts(value).is_some(),
             Self::Patterns => texts(value).is_some_and(|all| all.iter().all(|one| regex::Regex::new(one).is_ok())),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::configs::Configs;
 use super::connection::Limits;
+use super::governor::Governor;
 use super::group_list::GroupMemory;
 use super::hedge::Source;
 use super::options::Options;
@@ -66,7 +67,13 @@ impl Cluster {
             Limits { client_id: options.client_id.clone(), max_frame: options.max_frame, in_flight: options.in_flight };
         let shared = Shared {
             bootstrap: options.addresses(),
-            pool: Pool::new(limits, options.connect_timeout, options.security.clone(), clock),
+            pool: Pool::new(
+                limits,
+                options.connect_timeout,
+                Governor::new(options.max_requests_per_second),
+                options.security.clone(),
+                clock,
+            ),
             clock,
             view: watch::Sender::default(),
             options,

@@ -20,6 +20,7 @@ use super::api::{self, Request, error};
 use super::codec::{Malformed, TooLong};
 use super::requests::{Outcome, RequestCounts};
 use super::security::{Clues, Login};
+use super::throttle::Throttle;
 use super::transport::Stream;
 use crate::model::{BrokerId, Missing};
 use authentication::Session;
@@ -77,6 +78,13 @@ pub(crate) struct Limits {
     pub(crate) in_flight: usize,
 }
 
+/// What others learn of a connection's answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Notes {
+    pub(crate) counts: Arc<RequestCounts>,
+    pub(crate) throttle: Arc<Throttle>,
+}
+
 struct Sent {
     frame: Vec<u8>,
     waiting: Waiting,
@@ -121,7 +129,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Link {
     limits: Limits,
-    counts: Arc<RequestCounts>,
+    notes: Notes,
     next_correlation: AtomicI32,
     in_flight: Arc<Semaphore>,
     queue: mpsc::UnboundedSender<Sent>,
@@ -158,10 +166,10 @@ impl Connection {
         stream: Box<dyn Stream>,
         (login, clues): (Option<&Login>, Clues),
         limits: Limits,
-        counts: Arc<RequestCounts>,
+        notes: Notes,
         deadline: Instant,
     ) -> Result<Self, CallError> {
-        let link = Link::over(stream, clues, limits, counts);
+        let link = Link::over(stream, clues, limits, notes);
         let offered = link.call(&ApiVersions, *ApiVersions::VERSIONS.end(), deadline).await?;
         let offered = if offered.error_code == error::UNSUPPORTED_VERSION {
             link.call(&ApiVersions, 0, deadline).await?
@@ -212,7 +220,7 @@ impl Connection {
 }
 
 impl Link {
-    fn over(stream: Box<dyn Stream>, clues: Clues, limits: Limits, counts: Arc<RequestCounts>) -> Self {
+    fn over(stream: Box<dyn Stream>, clues: Clues, limits: Limits, notes: Notes) -> Self {
         let (from, to) = tokio::io::split(stream);
         let (queue, sent) = mpsc::unbounded_channel();
         let (expect, expected) = mpsc::unbounded_channel();
@@ -223,7 +231,7 @@ impl Link {
         Self {
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
             limits,
-            counts,
+            notes,
             next_correlation: AtomicI32::new(0),
             queue,
             state,
@@ -234,7 +242,7 @@ impl Link {
     async fn call<R: Request>(&self, request: &R, version: i16, deadline: Instant) -> Result<R::Response, CallError> {
         // What is sent without time for its answer only leaves an answer that nobody waits for.
         if Instant::now() >= deadline {
-            self.counts.add(R::NAME, Outcome::Failed);
+            self.notes.counts.add(R::NAME, Outcome::Failed);
             return Err(CallError::TimedOut);
         }
         let permit = timeout_at(deadline, Arc::clone(&self.in_flight).acquire_owned()).await;
@@ -242,7 +250,7 @@ impl Link {
         match permit {
             Ok(permit) => self.exchange(request, version, deadline, Some(permit)).await,
             Err(error) => {
-                self.counts.add(R::NAME, Outcome::Failed);
+                self.notes.counts.add(R::NAME, Outcome::Failed);
                 Err(error)
             }
         }
@@ -256,11 +264,15 @@ impl Link {
         deadline: Instant,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<R::Response, CallError> {
-        let result = match self.answer(request, version, deadline, permit).await {
-            Ok(bytes) => api::response::<R>(version, bytes.get(4..).unwrap_or_default()).map_err(CallError::from),
-            Err(error) => Err(error),
-        };
-        self.counts.add(R::NAME, if result.is_ok() { Outcome::Answered } else { Outcome::Failed });
+        let mut outcome = Outcome::Failed;
+        let result = self.answer(request, version, deadline, permit).await.and_then(|bytes| {
+            let body = bytes.get(4..).unwrap_or_default();
+            let response = api::response::<R>(version, body)?;
+            let is_throttled = self.notes.throttle.told(api::throttle_ms::<R>(version, body), Instant::now());
+            outcome = if is_throttled { Outcome::Throttled } else { Outcome::Answered };
+            Ok(response)
+        });
+        self.notes.counts.add(R::NAME, outcome);
         result
     }
 

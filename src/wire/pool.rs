@@ -23,9 +23,11 @@ use super::api::offset_fetch::OffsetFetch;
 use super::api::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use super::api::sasl_authenticate::SaslAuthenticate;
 use super::api::sasl_handshake::SaslHandshake;
-use super::connection::{CallError, Connection, Limits, SessionAt};
+use super::connection::{CallError, Connection, Limits, Notes, SessionAt};
+use super::governor::Governor;
 use super::requests::RequestCounts;
 use super::security::{Clues, Held, Keyring, Security};
+use super::throttle::Throttle;
 use super::transport::{Address, dial};
 use crate::clock::Clock;
 use crate::model::BrokerId;
@@ -93,7 +95,10 @@ pub(crate) struct Pool {
     limits: Limits,
     connect_timeout: Duration,
     pub(crate) counts: Arc<RequestCounts>,
+    /// How many requests the cluster gets in a second.
+    governor: Governor,
     slots: Mutex<Slots>,
+    throttles: Mutex<BTreeMap<Peer, Arc<Throttle>>>,
     keyring: Keyring,
 }
 
@@ -104,7 +109,13 @@ const LONGEST_REST: Duration = Duration::from_secs(2);
 const REFUSED_REST: Duration = Duration::from_secs(10);
 
 impl Pool {
-    pub(crate) fn new(limits: Limits, connect_timeout: Duration, security: Security, clock: Clock) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        connect_timeout: Duration,
+        governor: Governor,
+        security: Security,
+        clock: Clock,
+    ) -> Self {
         let counts = RequestCounts::new(&[
             ApiVersions::NAME,
             SaslHandshake::NAME,
@@ -122,9 +133,22 @@ impl Pool {
             limits,
             connect_timeout,
             counts: Arc::new(counts),
+            governor,
             slots: Mutex::default(),
+            throttles: Mutex::default(),
             keyring: Keyring::new(security, clock),
         }
+    }
+
+    /// Waits until one more request may be put to `peer`: when its throttle time is over, and the cluster's limit leaves
+    /// room; false, at once, when that is not before `deadline`.
+    pub(crate) async fn leave(&self, peer: &Peer, lane: Lane, deadline: Instant) -> bool {
+        let throttle = self.throttles.lock().await.get(peer).cloned();
+        let is_over = match throttle {
+            Some(throttle) => throttle.over(deadline).await,
+            None => true,
+        };
+        is_over && self.governor.pass(lane, deadline).await
     }
 
     /// A sound connection, opened now where there is none.
@@ -180,6 +204,7 @@ impl Pool {
     /// Closes the connections to all but `peers`.
     pub(crate) async fn keep(&self, peers: &[Peer]) {
         self.slots.lock().await.retain(|(peer, _), _| peers.contains(peer));
+        self.throttles.lock().await.retain(|peer, _| peers.contains(peer));
     }
 
     /// What connections are made with.
@@ -201,7 +226,9 @@ impl Pool {
         let login = material.login.as_ref();
         let certificate = tls.is_some_and(|tls| tls.has_certificate);
         let clues = Clues { tls: tls.is_some(), certificate, sasl: login.is_some() };
-        Connection::open(stream, (login, clues), self.limits.clone(), Arc::clone(&self.counts), deadline).await
+        let throttle = Arc::clone(self.throttles.lock().await.entry(peer.clone()).or_default());
+        let notes = Notes { counts: Arc::clone(&self.counts), throttle };
+        Connection::open(stream, (login, clues), self.limits.clone(), notes, deadline).await
     }
 }
 
@@ -253,7 +280,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
-        let pool = Pool::new(limits, Duration::from_secs(60), Security::default(), Clock::start());
+        let pool = Pool::new(limits, Duration::from_secs(60), Governor::new(0), Security::default(), Clock::start());
         let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
         let over = Instant::now();
         for deadline in [over, over + Duration::from_millis(20)] {
@@ -272,7 +299,7 @@ mod tests {
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
         let limits = Limits { client_id: "test".to_owned(), max_frame: 1 << 20, in_flight: 2 };
-        let pool = Pool::new(limits, Duration::from_secs(2), Security::default(), Clock::start());
+        let pool = Pool::new(limits, Duration::from_secs(2), Governor::new(0), Security::default(), Clock::start());
         let peer = Peer::Broker(BrokerId(1), Address { host: "127.0.0.1".to_owned(), port });
         let soon = Instant::now() + Duration::from_secs(5);
         let refused = pool.line(&peer, Lane::Poll, soon).await.expect_err("nobody listens");

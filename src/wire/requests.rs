@@ -21,12 +21,15 @@ use super::api::streams_group_describe::StreamsGroupDescribe;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Answered,
+    /// Answered, with the wish to be left alone for a while.
+    Throttled,
     Failed,
 }
 
 #[derive(Debug, Default)]
 struct Count {
     answered: AtomicU64,
+    throttled: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -60,6 +63,7 @@ impl RequestCounts {
         let Some(count) = self.0.get(api) else { return };
         match outcome {
             Outcome::Answered => count.answered.fetch_add(1, Ordering::Relaxed),
+            Outcome::Throttled => count.throttled.fetch_add(1, Ordering::Relaxed),
             Outcome::Failed => count.failed.fetch_add(1, Ordering::Relaxed),
         };
     }
@@ -69,6 +73,7 @@ impl RequestCounts {
         let mut counts = BTreeMap::new();
         for (api, count) in &self.0 {
             counts.insert((*api, "answered"), count.answered.swap(0, Ordering::Relaxed));
+            counts.insert((*api, "throttled"), count.throttled.swap(0, Ordering::Relaxed));
             counts.insert((*api, "failed"), count.failed.swap(0, Ordering::Relaxed));
         }
         counts.retain(|_, count| *count > 0);
@@ -86,7 +91,8 @@ mod tests {
         counts.add("Metadata", Outcome::Answered);
         counts.add("Metadata", Outcome::Answered);
         counts.add("Metadata", Outcome::Failed);
-        let want = [(("Metadata", "answered"), 2), (("Metadata", "failed"), 1)];
+        counts.add("ListGroups", Outcome::Throttled);
+        let want = [(("Metadata", "answered"), 2), (("Metadata", "failed"), 1), (("ListGroups", "throttled"), 1)];
         assert_eq!(counts.take(), want.into_iter().collect());
         assert_eq!(counts.take(), BTreeMap::new());
     }

@@ -110,6 +110,12 @@ impl<'a> Turn<'a> {
     /// Puts one question to one broker.
     pub(crate) async fn ask<R: Request>(&self, broker: BrokerId, request: &R) -> Result<R::Response, Missing> {
         let mut line = self.line(broker).await?;
+        // Its own time begins when it is put. That it is not put in time says nothing about the broker.
+        if let Some(asked) = self.brokers.get(&broker)
+            && !self.pool.leave(&asked.peer, self.lane, self.deadline).await
+        {
+            return Err(Missing::Throttled);
+        }
         let mut result = line.connection.call(request, self.due()).await;
         // A connection kept from an earlier turn may have been closed meanwhile; that says nothing about the broker.
         if !line.fresh && matches!(result, Err(CallError::Lost(_))) {
@@ -132,6 +138,9 @@ impl<'a> Turn<'a> {
     pub(crate) async fn ask_bootstrap<R: Request>(&self, address: &Address, request: &R) -> Option<R::Response> {
         let peer = Peer::Bootstrap(address.clone());
         let line = self.pool.line(&peer, self.lane, self.due()).await.ok()?;
+        if !self.pool.leave(&peer, self.lane, self.deadline).await {
+            return None;
+        }
         let result = line.connection.call(request, self.due()).await;
         result.inspect_err(|error| debug!(%address, api = R::NAME, %error, "no answer")).ok()
     }

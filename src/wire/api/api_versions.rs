@@ -31,6 +31,8 @@ impl Request for ApiVersions {
     const NAME: &'static str = "ApiVersions";
     const VERSIONS: RangeInclusive<i16> = 0..=3;
     const FLEXIBLE_FROM: i16 = 3;
+    // It comes last here, and the next answer tells it again: nothing else is asked on a connection before.
+    const THROTTLE_FROM: Option<i16> = None;
     type Response = Offered;
 
     fn write(&self, version: i16, to: &mut Writer) {

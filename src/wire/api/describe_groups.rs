@@ -34,6 +34,7 @@ impl Request for DescribeGroups {
     const NAME: &'static str = "DescribeGroups";
     const VERSIONS: RangeInclusive<i16> = 0..=6;
     const FLEXIBLE_FROM: i16 = 5;
+    const THROTTLE_FROM: Option<i16> = Some(1);
     type Response = Vec<Described>;
 
     fn write(&self, version: i16, to: &mut Writer) {

@@ -46,6 +46,7 @@ impl Request for DescribeQuorum {
     const NAME: &'static str = "DescribeQuorum";
     const VERSIONS: RangeInclusive<i16> = 0..=2;
     const FLEXIBLE_FROM: i16 = 0;
+    const THROTTLE_FROM: Option<i16> = None;
     type Response = Quorum;
 
     fn write(&self, _version: i16, to: &mut Writer) {

@@ -30,6 +30,7 @@ impl Request for ListGroups {
     const NAME: &'static str = "ListGroups";
     const VERSIONS: RangeInclusive<i16> = 0..=5;
     const FLEXIBLE_FROM: i16 = 3;
+    const THROTTLE_FROM: Option<i16> = Some(1);
     type Response = Listing;
 
     fn write(&self, version: i16, to: &mut Writer) {

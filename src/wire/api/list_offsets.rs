@@ -42,6 +42,7 @@ impl Request for ListOffsets {
     const NAME: &'static str = "ListOffsets";
     const VERSIONS: RangeInclusive<i16> = 1..=11;
     const FLEXIBLE_FROM: i16 = 6;
+    const THROTTLE_FROM: Option<i16> = Some(2);
     type Response = ByTopic<ListedOffset>;
 
     fn write(&self, version: i16, to: &mut Writer) {

@@ -62,6 +62,7 @@ impl Request for Metadata {
     const NAME: &'static str = "Metadata";
     const VERSIONS: RangeInclusive<i16> = 1..=13;
     const FLEXIBLE_FROM: i16 = 9;
+    const THROTTLE_FROM: Option<i16> = Some(3);
     type Response = Topology;
 
     fn write(&self, version: i16, to: &mut Writer) {

@@ -44,6 +44,9 @@ pub(crate) trait Request: Send + Sync {
     const VERSIONS: RangeInclusive<i16>;
     /// The first flexible version.
     const FLEXIBLE_FROM: i16;
+    /// The first version whose answers begin with the time, in milliseconds, that the broker wants to be left alone for; none
+    /// where they do not.
+    const THROTTLE_FROM: Option<i16> = Some(0);
     /// What is kept of the answer.
     type Response: Send;
 
@@ -86,3 +89,16 @@ pub(crate) fn response<R: Request>(version: i16, bytes: &[u8]) -> Result<R::Resp
     from.end()?;
     Ok(response)
 }
+
+/// How long the broker wants to be left alone, in milliseconds, by what follows an answer's correlation id; 0 where it
+/// tells no time.
+pub(crate) fn throttle_ms<R: Request>(version: i16, bytes: &[u8]) -> i32 {
+    if R::THROTTLE_FROM.is_none_or(|first| version < first) {
+        return 0;
+    }
+    let mut from = Reader::new(bytes, version >= R::FLEXIBLE_FROM);
+    from.tags().and_then(|()| from.i32()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

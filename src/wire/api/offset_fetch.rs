@@ -47,6 +47,7 @@ impl Request for OffsetFetch {
     const NAME: &'static str = "OffsetFetch";
     const VERSIONS: RangeInclusive<i16> = 2..=10;
     const FLEXIBLE_FROM: i16 = 6;
+    const THROTTLE_FROM: Option<i16> = Some(3);
     type Response = Vec<GroupCommits>;
 
     fn write(&self, version: i16, to: &mut Writer) {

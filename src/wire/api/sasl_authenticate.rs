@@ -24,6 +24,7 @@ impl Request for SaslAuthenticate {
     const NAME: &'static str = "SaslAuthenticate";
     const VERSIONS: RangeInclusive<i16> = 0..=2;
     const FLEXIBLE_FROM: i16 = 2;
+    const THROTTLE_FROM: Option<i16> = None;
     type Response = Authenticated;
 
     fn write(&self, _version: i16, to: &mut Writer) {

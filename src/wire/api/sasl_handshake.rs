@@ -23,6 +23,7 @@ impl Request for SaslHandshake {
     // Behind version 0 SASL goes on in frames of its own, without error codes.
     const VERSIONS: RangeInclusive<i16> = 1..=1;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const THROTTLE_FROM: Option<i16> = None;
     type Response = Mechanisms;
 
     fn write(&self, _version: i16, to: &mut Writer) {

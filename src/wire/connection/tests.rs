@@ -61,15 +61,16 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(3)
 }
 
-fn counts() -> Arc<RequestCounts> {
-    Arc::new(RequestCounts::new(&["ApiVersions", "ListGroups"]))
+fn notes() -> Notes {
+    let counts = Arc::new(RequestCounts::new(&["ApiVersions", "ListGroups"]));
+    Notes { counts, throttle: Arc::default() }
 }
 
 async fn connected() -> (Connection, Broker) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let mut broker = Broker(theirs);
     let (connection, ()) = tokio::join!(
-        Connection::open(Box::new(ours), (None, Clues::default()), limits(), counts(), soon()),
+        Connection::open(Box::new(ours), (None, Clues::default()), limits(), notes(), soon()),
         broker.greet()
     );
     (connection.expect("it was greeted"), broker)
@@ -80,7 +81,7 @@ async fn opened_against(answer: &[u8]) -> CallError {
     let mut broker = Broker(theirs);
     broker.bytes(answer).await;
     broker.0.shutdown().await.expect("the other end is open");
-    Connection::open(Box::new(ours), (None, Clues::default()), limits(), counts(), soon())
+    Connection::open(Box::new(ours), (None, Clues::default()), limits(), notes(), soon())
         .await
         .expect_err("it was not greeted")
 }
@@ -98,7 +99,7 @@ async fn pipelined_requests_get_their_own_answers() {
     );
     assert_eq!(first.expect("answered").error_code, 1);
     assert_eq!(second.expect("answered").error_code, 2);
-    let counts = connection.link.counts.take();
+    let counts = connection.link.notes.counts.take();
     assert_eq!(counts.get(&("ListGroups", "answered")), Some(&2));
     assert_eq!(counts.get(&("ApiVersions", "answered")), Some(&1));
 }
@@ -224,7 +225,7 @@ async fn an_older_broker_is_asked_in_its_own_version() {
         broker.answer(correlation, &ApiVersionsResponse::default().with_api_keys(vec![list_groups]), 0).await;
     };
     let (connection, ()) =
-        tokio::join!(Connection::open(Box::new(ours), (None, Clues::default()), limits(), counts(), soon()), old);
+        tokio::join!(Connection::open(Box::new(ours), (None, Clues::default()), limits(), notes(), soon()), old);
     assert_eq!(connection.expect("greeted").version::<ListGroups>(), Ok(1));
 }
 
