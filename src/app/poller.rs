@@ -16,10 +16,14 @@ use crate::model::{
     BrokerId, ClusterSnapshot, EpochSighting, LeaderEpoch, Moment, PartitionId, Reading, Topic, TopicId, TopicName,
     TopicPartition,
 };
-use crate::wire::{Cluster, Scope};
+use crate::wire::{Cluster, Scope, Share};
 
 /// Topic settings are read anew every so many turns; those of a new topic at once.
 const CONFIGS_EVERY: u64 = 20;
+/// Log start offsets are read anew every so many turns; where a group is near one, always.
+const EARLIEST_EVERY: u64 = 10;
+/// Settled groups are described anew every so many turns, each turn a share of them; what changed, at once.
+const DESCRIBED_EVERY: u64 = 10;
 
 /// What the canary topic looked like in one reading of the cluster.
 #[derive(Clone, Debug)]
@@ -84,8 +88,9 @@ impl Poller {
         Scope {
             canary_topic: self.canary_topic.clone(),
             epoch_questions: self.questions.borrow().clone(),
-            read_earliest: true,
+            read_earliest: turn.is_multiple_of(EARLIEST_EVERY),
             read_configs: turn.is_multiple_of(CONFIGS_EVERY),
+            described: Some(Share { turn, of: DESCRIBED_EVERY }),
             topics: Some(Box::new(move |name| {
                 topics.takes(name) || canary.as_ref().is_some_and(|topic| topic.as_str() == name)
             })),

@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use super::api::consumer_group_describe::ConsumerGroupDescribe;
 use super::api::error;
 use super::api::list_groups::{ListGroups, Listed, Listing};
+use super::commits::Sizes;
 use super::coordinator::Coordinators;
 use super::gaps::Gaps;
+use super::kept::Descriptions;
 use super::topic_names::TopicNames;
 use super::turn::Turn;
 use crate::model::{BrokerId, GroupId, GroupType, LeaderEpoch, Missing, Part};
@@ -81,6 +83,10 @@ pub(crate) struct Remembered {
 #[derive(Debug, Default)]
 pub(crate) struct GroupMemory {
     pub(crate) groups: BTreeMap<GroupId, Remembered>,
+    /// What each group's commits took of the last answer.
+    pub(crate) sizes: Sizes,
+    /// What was last described.
+    pub(crate) descriptions: Descriptions,
     /// The topics that commits may be of.
     pub(crate) names: TopicNames,
     /// The leaders of `__consumer_offsets`, and since when each is seen in its term.
@@ -132,6 +138,7 @@ impl GroupMemory {
 
     pub(crate) fn forget(&mut self, id: &GroupId) {
         self.groups.remove(id);
+        self.sizes.remove(id);
     }
 }
 

@@ -8,15 +8,17 @@ use super::api::error::is_passing;
 use super::api::find_coordinator::Coordinated;
 use super::api::list_groups::Listed;
 use super::codec::LONGEST_STRING;
-use super::commits::{Commits, commits};
+use super::commits::{self, Commits, Fetch, commits};
 use super::coordination;
 use super::coordinator::{Coordinator, Coordinators, OFFSETS_TOPIC};
 use super::description::{Description, descriptions, group_type, state};
 use super::group_list::{GroupList, GroupMemory};
+use super::kept::ListedAs;
 use super::poll::{Poll, RETRIES};
 use super::share::{ShareOffsets, share_offsets};
-use super::topic_names::TopicNames;
-use crate::model::{BrokerId, ConsumerGroup, GroupId, GroupState, GroupType, Missing, Part, Reading, Timestamp};
+use crate::model::{
+    BrokerId, ConsumerGroup, GroupId, GroupState, GroupType, Member, Missing, Part, Reading, Timestamp,
+};
 
 /// What a group's coordinator answered.
 #[derive(Clone, Debug)]
@@ -26,17 +28,24 @@ struct Answer {
     commits: Reading<Commits>,
     share_offsets: Reading<ShareOffsets>,
     as_of: Timestamp,
+    /// False where the description is one that an earlier turn read.
+    is_described: bool,
 }
 
 impl Answer {
     const fn missing(coordinator: Option<BrokerId>, why: Missing, as_of: Timestamp) -> Self {
         let (commits, share_offsets) = (Reading::Missing(why), Reading::Missing(why));
-        Self { coordinator, description: Reading::Missing(why), commits, share_offsets, as_of }
+        Self { coordinator, description: Reading::Missing(why), commits, share_offsets, as_of, is_described: true }
+    }
+
+    /// Why something is missing that another ask may bring.
+    fn passing(&self) -> impl Iterator<Item = Missing> {
+        let missing = [self.description.missing(), self.commits.missing(), self.share_offsets.missing()];
+        missing.into_iter().flatten().filter(|why| is_passing(*why))
     }
 
     fn is_passing(&self) -> bool {
-        let missing = [self.description.missing(), self.commits.missing(), self.share_offsets.missing()];
-        missing.into_iter().flatten().any(is_passing)
+        self.passing().next().is_some()
     }
 
     /// What says how far the group is, or why nothing does.
@@ -67,11 +76,19 @@ impl Poll<'_> {
         }
         let topics = self.topology.topics.values();
         memory.names.renew(topics.filter_map(|topic| Some((topic.id?, topic.name.clone()))), self.now);
-        let answers = self.answers(&wanted, list, &memory.names).await;
+        let answers = self.answers(&wanted, list, memory).await;
+        memory.descriptions.retain(|id| wanted.contains_key(id));
         let mut groups = BTreeMap::new();
         for (id, answer) in answers {
             let group_type = wanted.get(&id).copied().unwrap_or(GroupType::Unknown);
             let listed = list.groups.get(&id);
+            if let Reading::Read(commits) = &answer.commits {
+                memory.sizes.insert(id.clone(), commits::size(commits));
+            }
+            if self.scope.described.is_some() {
+                let (of, commits) = ((answer.coordinator, group_type), answer.commits.as_ref().value());
+                memory.descriptions.keep(&id, of, &answer.description, commits, answer.is_described);
+            }
             let forget = listed.is_none()
                 && memory.unlisted(&id, complete, self.now, self.options.forget_after)
                 && (commits_nothing(group_type) || is_empty(&answer.commits));
@@ -99,16 +116,17 @@ impl Poll<'_> {
         &mut self,
         wanted: &BTreeMap<GroupId, GroupType>,
         list: &GroupList,
-        names: &TopicNames,
+        memory: &GroupMemory,
     ) -> BTreeMap<GroupId, Answer> {
         let mut answers: BTreeMap<GroupId, Answer> = BTreeMap::new();
         for retry in 0..=RETRIES {
             let pending = wanted.iter().filter(|(id, _)| answers.get(*id).is_none_or(Answer::is_passing));
             let pending: Vec<_> = pending.map(|(id, group_type)| (id.clone(), *group_type)).collect();
-            if pending.is_empty() || (retry > 0 && !self.refresh(retry).await) {
+            let reasons: Vec<_> = answers.values().flat_map(Answer::passing).collect();
+            if pending.is_empty() || (retry > 0 && !self.again(retry, reasons).await) {
                 break;
             }
-            answers.extend(self.attempt(pending, list, names).await);
+            answers.extend(self.attempt(pending, list, memory).await);
         }
         answers
     }
@@ -117,7 +135,7 @@ impl Poll<'_> {
         &self,
         pending: Vec<(GroupId, GroupType)>,
         list: &GroupList,
-        names: &TopicNames,
+        memory: &GroupMemory,
     ) -> BTreeMap<GroupId, Answer> {
         let coordinators = self.coordinators();
         let named = self.named_coordinators(&coordinators, &pending, list).await;
@@ -140,7 +158,7 @@ impl Poll<'_> {
                 Ok(broker) => by_broker.entry(broker).or_default().push((id, group_type)),
             }
         }
-        let asked = by_broker.iter().map(|(broker, groups)| self.ask_coordinator(*broker, groups, names));
+        let asked = by_broker.iter().map(|(broker, groups)| self.ask_coordinator(*broker, groups, list, memory));
         for (id, mut answer) in join_all(asked).await.into_iter().flatten() {
             answer.coordinator = leader(coordinators.of_group(&id)).or_else(|| named.get(&id).copied());
             answers.insert(id, answer);
@@ -179,15 +197,24 @@ impl Poll<'_> {
         &self,
         broker: BrokerId,
         groups: &[(GroupId, GroupType)],
-        names: &TopicNames,
+        list: &GroupList,
+        memory: &GroupMemory,
     ) -> Vec<(GroupId, Answer)> {
+        let mut standing = self.standing(broker, groups, list, memory);
+        let to_describe = groups.iter().filter(|(id, _)| !standing.contains_key(id)).cloned().collect::<Vec<_>>();
+        let fetch = Fetch {
+            groups: self.options.offset_fetch_groups,
+            bytes: self.options.offset_fetch_bytes,
+            sizes: &memory.sizes,
+            names: &memory.names,
+        };
         let (share, committing): (Vec<_>, Vec<_>) =
             groups.iter().partition(|(_, group_type)| commits_nothing(*group_type));
         let ids = |groups: Vec<&(GroupId, GroupType)>| groups.into_iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
         let (share, committing) = (ids(share), ids(committing));
         let (mut descriptions, commits, offsets) = tokio::join!(
-            descriptions(&self.turn, broker, groups, &self.topology),
-            commits(&self.turn, self.clock, broker, &committing, self.options.offset_fetch_groups, names),
+            descriptions(&self.turn, broker, &to_describe, &self.topology),
+            commits(&self.turn, self.clock, broker, &committing, fetch),
             share_offsets(&self.turn, self.clock, broker, &share),
         );
         let commits = commits.into_iter().map(|(id, as_of, commits)| {
@@ -199,10 +226,33 @@ impl Poll<'_> {
             (id, as_of, commits, offsets)
         });
         let answers = commits.chain(offsets).map(|(id, as_of, commits, share_offsets)| {
-            let description = descriptions.remove(&id).unwrap_or(Reading::Missing(Missing::Unsupported));
-            (id, Answer { coordinator: None, description, commits, share_offsets, as_of })
+            let (description, is_described) = match standing.remove(&id) {
+                Some(description) => (Reading::Read(description), false),
+                None => (descriptions.remove(&id).unwrap_or(Reading::Missing(Missing::Unsupported)), true),
+            };
+            (id, Answer { coordinator: None, description, commits, share_offsets, as_of, is_described })
         });
         answers.collect()
+    }
+
+    /// The last descriptions of those of a coordinator's groups that need none in this turn. Few groups are all described
+    /// in every turn: that takes one request.
+    fn standing(
+        &self,
+        broker: BrokerId,
+        groups: &[(GroupId, GroupType)],
+        list: &GroupList,
+        memory: &GroupMemory,
+    ) -> BTreeMap<GroupId, (GroupState, Vec<Member>)> {
+        let Some(share) = self.scope.described.filter(|_| groups.len() > self.options.always_described) else {
+            return BTreeMap::new();
+        };
+        let standing = groups.iter().filter_map(|(id, group_type)| {
+            let listed = list.groups.get(id)?.get(&broker)?;
+            let listed = ListedAs { coordinator: broker, group_type: *group_type, state: listed.state.as_deref() };
+            Some((id.clone(), memory.descriptions.standing(id, listed, share)?))
+        });
+        standing.collect()
     }
 
     /// A group as far as its answer can be believed.

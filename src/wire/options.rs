@@ -27,6 +27,15 @@ pub struct Options {
     pub hedge_after: Duration,
     /// How many groups one OffsetFetch asks for, where the broker takes more than one.
     pub offset_fetch_groups: usize,
+    /// How many bytes of answer one OffsetFetch may bring, as far as the last turn tells; one group is always asked for.
+    pub offset_fetch_bytes: usize,
+    /// How many requests all brokers together get in any second; 0 for any number. Proofs on demand never wait.
+    pub max_requests_per_second: u32,
+    /// Up to how many groups of one coordinator are described in every turn, whatever [`Scope::described`] says.
+    pub always_described: usize,
+    /// Up to how many partitions of one leader have their log start offset read in every turn, whatever
+    /// [`Scope::read_earliest`] says.
+    pub always_earliest: usize,
     /// How many requests may wait for their answers on one connection.
     pub in_flight: usize,
     /// The longest answer that is read, in bytes.
@@ -48,6 +57,10 @@ impl Default for Options {
             poll_deadline: Duration::from_secs(10),
             hedge_after: Duration::from_secs(1),
             offset_fetch_groups: 100,
+            offset_fetch_bytes: 1 << 20,
+            max_requests_per_second: 0,
+            always_described: 100,
+            always_earliest: 1_000,
             in_flight: 64,
             max_frame: 256 << 20,
             group_list_settle: Duration::from_mins(1),
@@ -110,16 +123,27 @@ impl Options {
 /// Says by name whether something is to be read.
 pub type Filter = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
+/// One of several shares of something, in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which of them; it may count on without end.
+    pub turn: u64,
+    /// How many there are.
+    pub of: u64,
+}
+
 /// What one reading covers.
 pub struct Scope {
     /// The canary's topic, whose leaders every broker is asked for.
     pub canary_topic: Option<TopicName>,
     /// Epochs whose ends are wanted besides those of commits.
     pub epoch_questions: Vec<(TopicPartition, LeaderEpoch)>,
-    /// Read log start offsets anew; else the last known stand.
+    /// Read all log start offsets anew; else the last known stand where nothing speaks against them.
     pub read_earliest: bool,
     /// Read topic settings anew; else only those of topics never read before, and of the canary's.
     pub read_configs: bool,
+    /// Describe anew this share of the groups whose last description nothing speaks against; all without.
+    pub described: Option<Share>,
     /// Which topics; all without.
     pub topics: Option<Filter>,
     /// Which groups; all without.
@@ -133,6 +157,7 @@ impl Default for Scope {
             epoch_questions: Vec::new(),
             read_earliest: true,
             read_configs: true,
+            described: None,
             topics: None,
             groups: None,
         }
@@ -146,6 +171,7 @@ impl fmt::Debug for Scope {
             .field("epoch_questions", &self.epoch_questions)
             .field("read_earliest", &self.read_earliest)
             .field("read_configs", &self.read_configs)
+            .field("described", &self.described)
             .finish_non_exhaustive()
     }
 }

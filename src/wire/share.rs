@@ -14,7 +14,7 @@ use super::matched::{matched, texts};
 use super::turn::Turn;
 use crate::clock::Clock;
 use crate::model::{
-    BrokerId, GroupId, Missing, Offset, PartitionId, Reading, ShareOffset, Timestamp, TopicName, TopicPartition,
+    BrokerId, GroupId, Offset, PartitionId, Reading, ShareOffset, Timestamp, TopicName, TopicPartition,
 };
 
 /// What a share group has left, by partition.
@@ -70,6 +70,7 @@ fn offsets(answer: ShareGroupOffsets) -> Reading<ShareOffsets> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Missing;
     use crate::wire::api::describe_share_group_offsets::SharePartition;
 
     #[test]

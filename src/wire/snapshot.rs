@@ -150,7 +150,7 @@ async fn read_present(poll: &mut Poll<'_>, present: &[BrokerId], memory: &mut Me
     let settle = poll.options.group_list_settle;
     let complete = memory.groups.is_complete(&list, &poll.coordinators(), poll.now, settle);
     let groups = poll.groups(&list, complete, &mut memory.groups).await;
-    let watermarks = poll.watermarks(&mut memory.log_starts).await;
+    let watermarks = poll.watermarks(&groups, &mut memory.log_starts).await;
     let epoch_ends = poll.epoch_ends(&groups).await;
     poll.configs(&mut memory.configs).await;
     let answering = BTreeMap::new();
