@@ -5,6 +5,8 @@ use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::consumer_group_describe_response as group_describe;
 use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
 use kafka_protocol::messages::describe_groups_response::DescribedGroup;
+use kafka_protocol::messages::describe_transactions_response::TransactionState;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::metadata_response::{
@@ -17,9 +19,11 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{
     ApiVersionsResponse, BrokerId, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeConfigsRequest,
-    DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId, ListGroupsResponse,
+    DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse, DescribeTransactionsRequest,
+    DescribeTransactionsResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, ListGroupsResponse,
     ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetFetchRequest,
-    OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, TopicName,
+    OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, SaslAuthenticateResponse,
+    SaslHandshakeResponse, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
@@ -49,16 +53,17 @@ fn encoded(message: &impl Encodable, version: i16) -> Bytes {
 /// The body of broker `id`'s answer to one request.
 pub(crate) fn answer(id: i32, script: &Script, api: i16, version: i16, mut body: Bytes) -> Bytes {
     let error = script.errors.get(&(id, api)).copied().unwrap_or(0);
+    let throttle = script.throttles.get(&(id, api)).copied().unwrap_or(0);
     match api {
         18 => encoded(&api_versions(script), version),
         3 => {
             let request = MetadataRequest::decode(&mut body, version).expect("a request");
-            encoded(&metadata(id, script, &request, version), version)
+            encoded(&metadata(id, script, &request, version).with_throttle_time_ms(throttle), version)
         }
-        16 => encoded(&list_groups(id, script, error, version), version),
+        16 => encoded(&list_groups(id, script, error, version).with_throttle_time_ms(throttle), version),
         15 => {
             let request = DescribeGroupsRequest::decode(&mut body, version).expect("a request");
-            encoded(&describe_groups(script, &request, error), version)
+            encoded(&describe_groups(script, &request, error).with_throttle_time_ms(throttle), version)
         }
         69 => {
             let request = ConsumerGroupDescribeRequest::decode(&mut body, version).expect("a request");
@@ -66,11 +71,11 @@ pub(crate) fn answer(id: i32, script: &Script, api: i16, version: i16, mut body:
         }
         9 => {
             let request = OffsetFetchRequest::decode(&mut body, version).expect("a request");
-            encoded(&offset_fetch(script, &request, error, version), version)
+            encoded(&offset_fetch(script, &request, error, version).with_throttle_time_ms(throttle), version)
         }
         2 => {
             let request = ListOffsetsRequest::decode(&mut body, version).expect("a request");
-            encoded(&list_offsets(id, script, &request, error), version)
+            encoded(&list_offsets(id, script, &request, error).with_throttle_time_ms(throttle), version)
         }
         23 => {
             let request = OffsetForLeaderEpochRequest::decode(&mut body, version).expect("a request");
@@ -80,15 +85,28 @@ pub(crate) fn answer(id: i32, script: &Script, api: i16, version: i16, mut body:
             let request = DescribeConfigsRequest::decode(&mut body, version).expect("a request");
             encoded(&describe_configs(&request, error), version)
         }
+        17 => {
+            let handshake =
+                SaslHandshakeResponse::default().with_error_code(error).with_mechanisms(vec![text("PLAIN")]);
+            encoded(&handshake, version)
+        }
+        36 => encoded(&SaslAuthenticateResponse::default().with_error_code(error), version),
+        10 => {
+            let request = FindCoordinatorRequest::decode(&mut body, version).expect("a request");
+            encoded(&find_coordinator(id, &request, error), version)
+        }
+        65 => {
+            let request = DescribeTransactionsRequest::decode(&mut body, version).expect("a request");
+            encoded(&describe_transactions(&request, error), version)
+        }
         other => panic!("API {other} is not offered"),
     }
 }
 
 fn api_versions(script: &Script) -> ApiVersionsResponse {
-    let keys = OFFERED.iter().map(|(api, newest)| {
-        let newest = script.newest.get(api).copied().unwrap_or(*newest);
-        ApiVersion::default().with_api_key(*api).with_max_version(newest)
-    });
+    let mut offered: std::collections::BTreeMap<i16, i16> = OFFERED.into_iter().collect();
+    offered.extend(&script.newest);
+    let keys = offered.iter().map(|(api, newest)| ApiVersion::default().with_api_key(*api).with_max_version(*newest));
     ApiVersionsResponse::default().with_api_keys(keys.collect())
 }
 
@@ -134,7 +152,8 @@ fn list_groups(id: i32, script: &Script, error: i16, version: i16) -> ListGroups
     let listed = script.listed.iter().filter(|(_, (brokers, _))| brokers.contains(&id));
     let groups = listed.map(|(name, (_, group_type))| {
         let listed = ListedGroup::default().with_group_id(group(name)).with_protocol_type(text("consumer"));
-        let listed = if version >= 4 { listed.with_group_state(text("Stable")) } else { listed };
+        let state = script.states.get(name).unwrap_or(&"Stable");
+        let listed = if version >= 4 { listed.with_group_state(text(state)) } else { listed };
         if version >= 5 { listed.with_group_type(text(group_type)) } else { listed }
     });
     ListGroupsResponse::default().with_error_code(error).with_groups(groups.collect())
@@ -142,7 +161,10 @@ fn list_groups(id: i32, script: &Script, error: i16, version: i16) -> ListGroups
 
 fn describe_groups(script: &Script, request: &DescribeGroupsRequest, error: i16) -> DescribeGroupsResponse {
     let groups = request.groups.iter().map(|id| {
-        let state = if script.listed.contains_key(id.0.as_str()) { "Stable" } else { "Dead" };
+        let state = match script.listed.contains_key(id.0.as_str()) {
+            true => script.states.get(id.0.as_str()).copied().unwrap_or("Stable"),
+            false => "Dead",
+        };
         DescribedGroup::default()
             .with_error_code(error)
             .with_group_id(id.clone())
@@ -258,4 +280,21 @@ fn describe_configs(request: &DescribeConfigsRequest, error: i16) -> DescribeCon
             .with_configs(if error == 0 { vec![setting] } else { Vec::new() })
     });
     DescribeConfigsResponse::default().with_results(results.collect())
+}
+
+/// Every broker says that it is the coordinator itself.
+fn find_coordinator(id: i32, request: &FindCoordinatorRequest, error: i16) -> FindCoordinatorResponse {
+    let coordinators = request
+        .coordinator_keys
+        .iter()
+        .map(|key| Coordinator::default().with_key(key.clone()).with_node_id(BrokerId(id)).with_error_code(error));
+    FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
+}
+
+fn describe_transactions(request: &DescribeTransactionsRequest, error: i16) -> DescribeTransactionsResponse {
+    let states = request
+        .transactional_ids
+        .iter()
+        .map(|id| TransactionState::default().with_transactional_id(id.clone()).with_error_code(error));
+    DescribeTransactionsResponse::default().with_transaction_states(states.collect())
 }

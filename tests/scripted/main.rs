@@ -2,8 +2,12 @@
 
 mod answers;
 mod broker;
+mod errors;
 mod reading;
+mod restart;
+mod throttling;
 mod trouble;
+mod turns;
 
 use std::time::Duration;
 
@@ -28,6 +32,7 @@ fn script() -> Script {
 
 const PATIENCE: Duration = Duration::from_millis(400);
 const DEADLINE: Duration = Duration::from_secs(3);
+const PATIENT: Duration = Duration::from_secs(10);
 
 fn options(scripted: &Scripted) -> Options {
     Options {
@@ -38,6 +43,8 @@ fn options(scripted: &Scripted) -> Options {
         hedge_after: PATIENCE / 4,
         group_list_settle: Duration::ZERO,
         forget_after: Duration::ZERO,
+        always_described: 0,
+        always_earliest: 0,
         ..Options::default()
     }
 }
@@ -46,6 +53,17 @@ async fn started() -> (Scripted, Cluster) {
     let scripted = Scripted::start(&[1, 2], script()).await;
     let cluster = cluster(options(&scripted));
     (scripted, cluster)
+}
+
+/// Options for a machine that may be slow, where a test is about numbers and not about time.
+fn patient(scripted: &Scripted) -> Options {
+    Options {
+        connect_timeout: PATIENT,
+        request_timeout: PATIENT,
+        poll_deadline: PATIENT * 2,
+        hedge_after: PATIENT,
+        ..options(scripted)
+    }
 }
 
 fn cluster(options: Options) -> Cluster {

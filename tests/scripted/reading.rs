@@ -81,7 +81,7 @@ async fn what_is_not_asked_for_stands_as_last_read() {
     assert_eq!(first.missing, [], "what was never read is read at once");
     scripted.change(|script| script.ends = (20, 91, 101));
     let second = cluster.snapshot(&sparing).await;
-    let at = TopicPartition::new("t", 0);
+    let at = TopicPartition::new("__consumer_offsets", 0);
     let ends = second.watermarks.get(&at).expect("it is led");
     assert_eq!(ends.log_start, Reading::Read(offset(10)), "the last known");
     assert_eq!(ends.high_watermark, Reading::Read(offset(101)));
