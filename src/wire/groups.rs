@@ -1,6 +1,7 @@
 //! The groups of one turn: who is to be asked about each, and what to believe of those that are not listed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 
@@ -243,7 +244,7 @@ impl Poll<'_> {
         groups: &[(GroupId, GroupType)],
         list: &GroupList,
         memory: &GroupMemory,
-    ) -> BTreeMap<GroupId, (GroupState, Vec<Member>)> {
+    ) -> BTreeMap<GroupId, (GroupState, Vec<Arc<Member>>)> {
         let Some(share) = self.scope.described.filter(|_| groups.len() > self.options.always_described) else {
             return BTreeMap::new();
         };

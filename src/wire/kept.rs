@@ -7,6 +7,7 @@
 //! lasted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::commits::Commits;
 use super::description::{self, Description};
@@ -19,7 +20,7 @@ struct Kept {
     coordinator: BrokerId,
     group_type: GroupType,
     state: GroupState,
-    members: Vec<Member>,
+    members: Vec<Arc<Member>>,
     /// True once two descriptions in a row were alike.
     alike: bool,
     /// How many partitions it committed.
@@ -48,7 +49,7 @@ impl Descriptions {
         id: &GroupId,
         listed: ListedAs<'_>,
         share: Share,
-    ) -> Option<(GroupState, Vec<Member>)> {
+    ) -> Option<(GroupState, Vec<Arc<Member>>)> {
         let kept = self.0.get(id)?;
         let is_settled = matches!(kept.state, GroupState::Stable | GroupState::Empty);
         let stands = is_settled
@@ -100,7 +101,7 @@ impl Descriptions {
     }
 }
 
-fn has_owners(members: &[Member], commits: &Commits) -> bool {
+fn has_owners(members: &[Arc<Member>], commits: &Commits) -> bool {
     let owned: BTreeSet<&TopicPartition> = members.iter().flat_map(|member| &member.assignment).collect();
     commits.keys().all(|at| owned.contains(at))
 }
@@ -123,7 +124,7 @@ mod tests {
     fn described(state: GroupState, owns: &[i32]) -> Description {
         let assignment = owns.iter().map(|partition| TopicPartition::new("t", *partition)).collect();
         let member = Member { id: "m".into(), client_id: "c".to_owned(), host: "h".to_owned(), assignment };
-        Reading::Read((state, if owns.is_empty() { Vec::new() } else { vec![member] }))
+        Reading::Read((state, if owns.is_empty() { Vec::new() } else { vec![Arc::new(member)] }))
     }
 
     fn commits(partitions: &[i32]) -> Commits {
