@@ -139,6 +139,7 @@ impl Ledger {
     }
 
     pub(super) fn drop_inquiries(&mut self) {
+        self.young.clear();
         for key in std::mem::take(&mut self.searching) {
             self.drop_search(key);
         }

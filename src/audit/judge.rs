@@ -374,6 +374,10 @@ impl Ledger {
                 Decision::AwaitTopicSince(since.mono)
             }
         };
+        // Who served the read may have been in a new life of the topic already, and whoever answers now in the former one.
+        if let Some(young) = self.young.get(&key).filter(|_| record.state != State::Pending) {
+            return Decision::AwaitTopicSince(young.read);
+        }
         // Read in an older term than was sighted before it was sent: by a replaced leader, or by one that already is in
         // another life of the topic. As long as one of them is silent, nobody knows which.
         let is_of_older_term = inquiry.place.is_some_and(|place| Some(place.high) < record.bracket.low);

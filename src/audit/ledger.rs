@@ -30,6 +30,7 @@ use super::anomaly::{Anomaly, AnomalyKey};
 use super::event::Event;
 use super::lane::Lane;
 use super::latency::Recent;
+use super::receipt::Young;
 use super::record::{CanaryClass, Incarnation, Isolation, Lineage, RecordKey};
 use super::saved::{Copy, ReservationRow};
 use super::summary::Counts;
@@ -158,6 +159,8 @@ pub struct Ledger {
     pub(super) round_seen: Option<Duration>,
     /// The same by the wall clock, of an earlier process too.
     pub(super) confirmed_at: Option<Timestamp>,
+    /// What was read at low offsets, and not yet confirmed to be of this life of the topic.
+    pub(super) young: BTreeMap<RecordKey, Young>,
     /// Who answered in the last rounds of sightings.
     pub(super) rounds: VecDeque<(Duration, BTreeSet<BrokerId>)>,
     /// When we learned of the present topic's id: what was begun before may be about the former.
@@ -208,6 +211,7 @@ impl Ledger {
             topic_seen: None,
             round_seen: None,
             confirmed_at: None,
+            young: BTreeMap::new(),
             rounds: VecDeque::new(),
             topic_since: None,
             former_topics: BTreeSet::new(),

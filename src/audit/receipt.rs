@@ -1,5 +1,7 @@
 //! What the reader says: our records, other things, and where it was moved.
 
+use std::time::Duration;
+
 use super::anomaly::{AnomalyKind, Beside};
 use super::event::Unreadable;
 use super::lane::{LEAST, Order};
@@ -10,10 +12,22 @@ use super::record::{CanaryRecord, Isolation, RecordKey};
 use super::saved::Copy;
 use super::state::State;
 use super::when::When;
-use crate::model::{LeaderEpoch, Moment, Offset, PartitionId};
+use crate::model::{LeaderEpoch, Moment, Offset, PartitionId, TopicId};
 
 /// So many incarnations are remembered that are not ours.
 const STRANGERS_KEPT: usize = 64;
+
+/// A reader that was beyond so many offsets did not get into another life of the topic unawares: its log would be shorter
+/// than that, and would have had to outgrow it between two fetches.
+const YOUNG: i64 = 64;
+
+/// A read at a low offset: who served it may have been in a new life of the topic, before anybody told of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Young {
+    pub(super) topic_id: TopicId,
+    /// When it was read.
+    pub(super) read: Duration,
+}
 
 impl Ledger {
     pub(super) fn received(&mut self, isolation: Isolation, record: &CanaryRecord, copy: Copy, at: Moment) {
@@ -155,8 +169,14 @@ impl Ledger {
             None => record.copies.push(copy),
         }
         // A record that names this topic may be in the log of a former one, which some broker still serves.
-        let is_of_same = record.copies.len() == 1 || record.read_of == Some(told.topic_id);
+        let young = self.young.remove(&key).is_some_and(|young| young.topic_id == told.topic_id);
+        let is_of_same = record.copies.len() == 1 || young || record.read_of == Some(told.topic_id);
         record.read_of = (is_of_one_life && is_of_same).then_some(told.topic_id);
+        if copy.offset.get() < YOUNG
+            && let Some(topic_id) = record.read_of.take()
+        {
+            self.young.insert(key, Young { topic_id, read: at.mono });
+        }
         let copies = record.copies.len();
         record.gone.retain(|gone| *gone != copy.offset || copy.partition != key.partition);
         let is_at_home = copy.partition == key.partition;

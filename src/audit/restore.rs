@@ -75,10 +75,11 @@ impl Ledger {
         ledger
     }
 
-    /// What was read after the last round in which all brokers named the topic may have been read in another life of it.
+    /// What was read after the last round in which all brokers named the topic began, or in its very millisecond, may have been
+    /// read in another life of it.
     fn doubt_the_life_of(&mut self, key: RecordKey) {
         let Some(record) = self.records.get_mut(&key) else { return };
-        let is_confirmed = record.received.is_none_or(|received| Some(received.wall) <= self.confirmed_at);
+        let is_confirmed = record.received.is_none_or(|received| Some(received.wall) < self.confirmed_at);
         if !is_confirmed && record.read_of.take().is_some() {
             self.dirty.records.insert(key);
         }

@@ -128,6 +128,7 @@ impl Ledger {
             })
             .collect();
         self.confirm_topic(sightings, at);
+        self.confirm_young(at);
         let partitions: BTreeSet<PartitionId> =
             round.iter().flat_map(|sighting| sighting.partitions.keys().copied()).collect();
         for partition in &partitions {
@@ -192,6 +193,24 @@ impl Ledger {
     /// True when every broker, silent by now or not, named our topic last: none can serve a former life of it.
     pub(super) fn is_of_one_life(&self) -> bool {
         !self.heard.is_empty() && self.named.values().all(|named| Some(named.id) == self.topic_id)
+    }
+
+    /// What was read at low offsets is of our topic once every broker, silent by now or not, named it in an answer to a
+    /// question put after the read.
+    fn confirm_young(&mut self, at: Moment) {
+        let own = self.topic_id;
+        let is_of_ours = |since| self.named.values().all(|named| Some(named.id) == own && named.begun.mono >= since);
+        let confirmed: Vec<RecordKey> =
+            self.young.iter().filter(|(_, young)| is_of_ours(young.read)).map(|(key, _)| *key).collect();
+        for key in confirmed {
+            let Some(young) = self.young.remove(&key).filter(|young| Some(young.topic_id) == own) else { continue };
+            if let Some(record) = self.records.get_mut(&key) {
+                record.read_of = Some(young.topic_id);
+                self.dirty.records.insert(key);
+                // One that was read by an earlier process, too, is watched from now on.
+                self.index(key, at);
+            }
+        }
     }
 
     /// Who was asked before it was sighted is asked again once it is.

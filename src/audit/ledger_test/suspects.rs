@@ -214,6 +214,35 @@ fn what_was_delivered_and_truncated_is_told_apart_from_what_stands() {
             "truncated_after_delivery 1",
         ),
         (
+            "at a low offset, and who served the read was not heard since: perhaps out of a topic made anew",
+            |s| {
+                s.ack(0, 3);
+                s.read(0, 3, 0);
+                s.wait(6);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.end(0, 1, (0, 3), 0);
+                s.reread(3, Reread::AtEnd { high_watermark: offset(3) });
+                s.topic();
+            },
+            "delivered 1",
+        ),
+        (
+            "at a low offset, and all named the topic since the read",
+            |s| {
+                s.ack(0, 3);
+                s.read(0, 3, 0);
+                s.wait(6);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.sight(&[(2, 2, 1), (3, 2, 1)]);
+                s.end(0, 1, (0, 3), 0);
+                s.reread(3, Reread::AtEnd { high_watermark: offset(3) });
+                s.topic();
+                s.sight(&[(1, 2, 1), (2, 2, 1), (3, 2, 1)]);
+            },
+            "truncated_after_delivery 1",
+        ),
+        (
             "trimmed",
             |s| {
                 delivered(s);

@@ -470,12 +470,12 @@ impl World {
         }
         let told = (fate != Fate::AckedSomewhere).then(|| offset(at));
         let life = self.cluster.brokers[leader].known.life;
-        // Acknowledged by who still serves the former topic, long after we know its successor: gone.
+        // Acknowledged by who still serves a topic that was deleted: in no log of its successor, whether we know of that one
+        // or not.
         let known_life = self.topic.0[0];
+        let was_gone = life < self.cluster.controller.life;
         let epoch = self.cluster.brokers[leader].known.epoch;
-        self.cluster
-            .acked
-            .insert(key, (life, at, Truth { epoch, known_life, was_gone: life < known_life, ..Truth::default() }));
+        self.cluster.acked.insert(key, (life, at, Truth { epoch, known_life, was_gone, ..Truth::default() }));
         let broker = self.tells_broker.then(|| broker_id(leader));
         self.reports.push_back(Event::Acked { key, offset: told, broker });
     }
