@@ -61,8 +61,10 @@ impl Broker {
         self.is_up && self.known.leader == Some(own)
     }
 
+    /// As `UnifiedLog.truncateTo` of Kafka: the log start never lies beyond the log end.
     fn truncate(&mut self, to: usize) {
         self.log.truncate(to);
+        self.log_start = self.log_start.min(to);
         self.epochs.retain(|(_, start)| *start < to);
         self.high_watermark = self.high_watermark.min(to);
     }
