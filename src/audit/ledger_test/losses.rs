@@ -2,6 +2,17 @@
 
 use super::scene::*;
 
+/// What was acknowledged at offset 100 in term 3 is of term 2 there, says the leader of term 5.
+fn term_vanished(s: &mut Scene) {
+    s.quiet(3);
+    s.ack(0, 100);
+    s.wait(1);
+    s.sight(&[(2, 1, 3), (3, 1, 3)]);
+    s.wait(9);
+    s.sight(&[(2, 2, 5), (3, 2, 5)]);
+    s.end(4, 5, (2, 140), 0);
+}
+
 #[test]
 fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
     run(&[
@@ -111,13 +122,7 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
         (
             "its term vanished, its offsets were used again",
             |s| {
-                s.quiet(3);
-                s.ack(0, 100);
-                s.wait(1);
-                s.sight(&[(2, 1, 3), (3, 1, 3)]);
-                s.wait(9);
-                s.sight(&[(2, 2, 5), (3, 2, 5)]);
-                s.end(4, 5, (2, 140), 0);
+                term_vanished(s);
                 let other = s.found(77, 2);
                 s.reread(100, other);
                 s.end(2, 5, (2, 140), 0);
@@ -129,13 +134,7 @@ fn a_truncated_ack_is_lost_only_by_proof_reread_and_topic() {
         (
             "a replaced leader may have written it in an older term, and an isolated broker shows its own log",
             |s| {
-                s.quiet(3);
-                s.ack(0, 100);
-                s.wait(1);
-                s.sight(&[(2, 1, 3), (3, 1, 3)]);
-                s.wait(9);
-                s.sight(&[(2, 2, 5), (3, 2, 5)]);
-                s.end(4, 5, (2, 140), 0);
+                term_vanished(s);
                 let other = s.found(77, 1);
                 s.reread(100, other);
                 s.end(2, 5, (2, 140), 0);

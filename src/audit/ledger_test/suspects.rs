@@ -191,6 +191,16 @@ fn what_was_delivered_and_truncated_is_told_apart_from_what_stands() {
         s.sight(&[(2, 2, 1), (3, 2, 1)]);
         assert_eq!(s.ask(), ["ends of 0 1 from 1"]);
     }
+    fn proven_at_a_low_offset(s: &mut Scene) {
+        s.ack(0, 3);
+        s.read(0, 3, 0);
+        s.wait(6);
+        s.sight(&[(2, 2, 1), (3, 2, 1)]);
+        s.sight(&[(2, 2, 1), (3, 2, 1)]);
+        s.end(0, 1, (0, 3), 0);
+        s.reread(3, Reread::AtEnd { high_watermark: offset(3) });
+        s.topic();
+    }
     run(&[
         (
             "it stands",
@@ -215,29 +225,13 @@ fn what_was_delivered_and_truncated_is_told_apart_from_what_stands() {
         ),
         (
             "at a low offset, and who served the read was not heard since: perhaps out of a topic made anew",
-            |s| {
-                s.ack(0, 3);
-                s.read(0, 3, 0);
-                s.wait(6);
-                s.sight(&[(2, 2, 1), (3, 2, 1)]);
-                s.sight(&[(2, 2, 1), (3, 2, 1)]);
-                s.end(0, 1, (0, 3), 0);
-                s.reread(3, Reread::AtEnd { high_watermark: offset(3) });
-                s.topic();
-            },
+            proven_at_a_low_offset,
             "delivered 1",
         ),
         (
             "at a low offset, and all named the topic since the read",
             |s| {
-                s.ack(0, 3);
-                s.read(0, 3, 0);
-                s.wait(6);
-                s.sight(&[(2, 2, 1), (3, 2, 1)]);
-                s.sight(&[(2, 2, 1), (3, 2, 1)]);
-                s.end(0, 1, (0, 3), 0);
-                s.reread(3, Reread::AtEnd { high_watermark: offset(3) });
-                s.topic();
+                proven_at_a_low_offset(s);
                 s.sight(&[(1, 2, 1), (2, 2, 1), (3, 2, 1)]);
             },
             "truncated_after_delivery 1",
